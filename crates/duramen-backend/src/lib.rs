@@ -1,0 +1,129 @@
+//! How Duramen keeps what it must not lose.
+//!
+//! A [`Backend`] is one store. Calls are submitted and return at once; what comes of them arrives
+//! as an [`Event`]. A backend is dumb: it writes checkpoints in order, folds their changes into rows
+//! and gives rows back, and never looks into a history event.
+
+mod query;
+
+pub use query::{Cursor, Order, Page, Query};
+
+use duramen_core::checkpoint::{Checkpoint, Image, Outstanding};
+use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
+use std::sync::Arc;
+
+/// Names a query; its page carries it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QueryId(pub u64);
+
+/// Where a backend puts its events. Called from threads of the backend, or from within a submitted
+/// call; it must not block and must not call the backend.
+pub type Events = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Whether the thread that appends may do the writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hurry {
+    /// Nothing else waits for this thread: it may write and sync before it returns.
+    Idle,
+    /// Hand it over.
+    Busy,
+}
+
+/// One store.
+///
+/// Appends of one partition are answered in order. An append with a number that does not follow the
+/// one before, or with an epoch that is not the newest of its slots, is answered with
+/// [`Event::Refused`] and changes nothing, and does not take those of other partitions along.
+pub trait Backend: Send + Sync {
+    /// Says where events go; called once, before every other call.
+    fn listen(&self, events: Events);
+
+    /// Takes the slots for a partition under a new epoch, which is durable before
+    /// [`Event::Acquired`] is given, with everything that is outstanding in them.
+    fn acquire(&self, partition: PartitionId, slots: Vec<Slot>);
+
+    /// Makes checkpoints durable, in order: [`Event::Appended`] follows for each.
+    fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, hurry: Hurry);
+
+    /// Gives an instance as it is settled: [`Event::Loaded`].
+    fn load(&self, partition: PartitionId, id: InstanceId);
+
+    /// Gives a page of instances: [`Event::Queried`]. Everything that was durable when the call came
+    /// is in it.
+    fn query(&self, query: QueryId, what: Query);
+
+    /// Asks that everything durable up to `position` be settled: [`Event::Settled`] follows, if not
+    /// at once then as the backend's own pace has it.
+    fn settle(&self, position: Position);
+
+    /// Ends the store's work: what was submitted is finished, files are released. No event follows.
+    fn close(&self);
+}
+
+/// What a backend has to say.
+#[derive(Debug)]
+pub enum Event {
+    /// The slots belong to the partition.
+    Acquired {
+        /// Which partition asked.
+        partition: PartitionId,
+        /// Its epoch; checkpoints count from 1 in it.
+        epoch: Epoch,
+        /// The store.
+        store: StoreId,
+        /// What was under way.
+        outstanding: Box<Outstanding>,
+    },
+    /// A checkpoint is durable.
+    Appended {
+        /// Whose.
+        partition: PartitionId,
+        /// Under which lease.
+        epoch: Epoch,
+        /// Which.
+        number: u64,
+        /// Where it ends in the journal.
+        position: Position,
+    },
+    /// An append was not accepted and changed nothing: the partition has lost its lease.
+    Refused {
+        /// Whose.
+        partition: PartitionId,
+        /// Under which lease.
+        epoch: Epoch,
+        /// Which.
+        number: u64,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// What was asked for by `load`.
+    Loaded {
+        /// Who asked.
+        partition: PartitionId,
+        /// For what.
+        id: InstanceId,
+        /// What there is.
+        image: Option<Box<Image>>,
+    },
+    /// What was asked for by `query`.
+    Queried {
+        /// Which query.
+        query: QueryId,
+        /// The rows.
+        page: Page,
+    },
+    /// All at or below this position is in the tables. Positions only grow.
+    Settled(Position),
+    /// The store cannot go on. No other event follows; it must be opened again.
+    Failed(Failure),
+}
+
+/// Why a store stopped.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}: {reason}")]
+pub struct Failure {
+    /// What it was doing, and to which file.
+    pub what: String,
+    /// What the system said.
+    pub reason: String,
+}

@@ -1,0 +1,64 @@
+//! Lists of instances.
+
+use duramen_core::checkpoint::Row;
+use duramen_core::time::Time;
+use duramen_proto::OrchestrationStatus;
+
+/// Which instances, and how many at a time. An empty filter lets everything through.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Query {
+    /// Only these statuses.
+    pub statuses: Vec<OrchestrationStatus>,
+    /// Created at this time or later.
+    pub created_from: Option<Time>,
+    /// Created before this time.
+    pub created_to: Option<Time>,
+    /// Ended at this time or later.
+    pub completed_from: Option<Time>,
+    /// Ended before this time.
+    pub completed_to: Option<Time>,
+    /// The id begins with this.
+    pub prefix: Option<String>,
+    /// The orchestrator's name.
+    pub name: Option<String>,
+    /// Has this tag with this value.
+    pub tag: Option<(String, String)>,
+    /// The instance id of the parent.
+    pub parent: Option<String>,
+    /// How the rows are ordered.
+    pub order: Order,
+    /// Rows of a page, at least 1.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub after: Option<Cursor>,
+}
+
+/// The order of a list. A cursor is a position in it, valid with any page size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By (created, birth), or by id when a prefix is given.
+    #[default]
+    Created,
+    /// By (completed, id); only instances that have ended.
+    Completed,
+}
+
+/// The place of the last row of a page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cursor {
+    /// In a list by creation.
+    Created(Time, u64),
+    /// In a list by id.
+    Id(String),
+    /// In a list by completion.
+    Completed(Time, String),
+}
+
+/// Some rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// In order.
+    pub rows: Vec<Row>,
+    /// Where to go on; absent when nothing is left.
+    pub next: Option<Cursor>,
+}

@@ -1,0 +1,136 @@
+//! What goes to a worker and what comes back.
+//!
+//! There is one shape for workers in this process and workers elsewhere; past and new events are the
+//! encoded `HistoryEvent`s that are stored, so they go to a socket without being decoded.
+
+use crate::ids::{Epoch, InstanceId, Run, Token};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use duramen_proto::{ActivityResponse, OrchestratorResponse};
+
+/// Names a connected worker within its hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u64);
+
+/// The two kinds of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkKind {
+    /// An episode of an orchestrator.
+    Orchestrator,
+    /// A run of an activity.
+    Activity,
+}
+
+/// A unit of work that was granted to a worker.
+#[derive(Clone, Debug)]
+pub struct WorkItem {
+    /// To be returned with the answer.
+    pub token: Token,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What a worker is to do.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Run an orchestrator over its history.
+    Orchestrator(OrchestratorWork),
+    /// Run an activity.
+    Activity(ActivityWork),
+}
+
+/// One episode of an orchestrator.
+#[derive(Clone, Debug)]
+pub struct OrchestratorWork {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its current execution.
+    pub execution_id: Arc<str>,
+    /// The orchestrator's name.
+    pub name: Arc<str>,
+    /// Its version, if it has one.
+    pub version: Option<Arc<str>>,
+    /// The session that this episode goes on with.
+    pub session: Session,
+    /// The encoded events of earlier episodes; `None` when the worker holds the session and so has
+    /// seen them. A worker that does not answers with `requires_history`.
+    pub past: Option<Vec<Bytes>>,
+    /// The encoded events of this episode: OrchestratorStarted first, then what arrived.
+    pub new: Vec<Bytes>,
+    /// The encoded OrchestrationTraceContext that the last answer carried; may be empty.
+    pub trace: Bytes,
+}
+
+/// Names what a worker keeps between two episodes of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Session {
+    /// The lease under which it began.
+    pub epoch: Epoch,
+    /// The run that it belongs to.
+    pub run: Run,
+    /// Changes with each rewind of the run.
+    pub rewinds: u32,
+    /// Episodes answered before this one.
+    pub episodes: u64,
+}
+
+/// One run of an activity.
+#[derive(Clone, Debug)]
+pub struct ActivityWork {
+    /// The instance that asked.
+    pub instance: InstanceId,
+    /// Its execution that asked.
+    pub execution_id: Arc<str>,
+    /// The orchestration's version: an activity without one matches as that.
+    pub orchestration_version: Option<Arc<str>>,
+    /// The encoded `HistoryEvent` that holds TaskScheduled: name, version, input, tags, trace
+    /// context, and the task's id as `event_id`.
+    pub scheduled: Bytes,
+}
+
+/// What a worker says about an item.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// An episode ran; `requires_history` in the response asks for the item again, in full.
+    Orchestrator(Token, OrchestratorResponse),
+    /// An activity ran.
+    Activity(Token, ActivityResponse),
+    /// The worker gives the item back unanswered, with a reason for the log.
+    Abandoned(Token, String),
+    /// The item was running on a thread that never came back. It is not handed out again in this
+    /// process.
+    WrittenOff(Token),
+}
+
+impl Answer {
+    /// The item that the answer is about.
+    pub fn token(&self) -> Token {
+        match self {
+            Self::Orchestrator(token, _) | Self::Activity(token, _) | Self::Abandoned(token, _) | Self::WrittenOff(token) => *token,
+        }
+    }
+}
+
+/// What a worker announces when it comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announcement {
+    /// Whether it lives and dies with the hub's process (invariant 1).
+    pub in_process: bool,
+    /// How many orchestrator items it takes at a time.
+    pub orchestrators: usize,
+    /// How many activity items it takes at a time.
+    pub activities: usize,
+    /// What it can run; `None` means everything.
+    pub filters: Option<Filters>,
+}
+
+/// Which items a worker takes. Names are compared without case; an empty list of versions means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// Orchestrators and their versions.
+    pub orchestrators: Vec<(String, Vec<String>)>,
+    /// Activities and their versions.
+    pub activities: Vec<(String, Vec<String>)>,
+}
