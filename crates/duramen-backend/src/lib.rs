@@ -4,8 +4,13 @@
 //! as an [`Event`]. A backend is dumb: it writes checkpoints in order, folds their changes into rows
 //! and gives rows back, and never looks into a history event.
 
+pub mod leases;
+pub mod memory;
+pub mod outlet;
 mod query;
+pub mod tables;
 
+pub use memory::Memory;
 pub use query::{Cursor, Order, Page, Query};
 
 use duramen_core::checkpoint::{Checkpoint, Image, Outstanding};

@@ -329,7 +329,8 @@ pub struct Task {
     /// The execution that asked for it.
     #[prost(string, tag = "3")]
     pub execution_id: String,
-    /// The encoded TaskScheduled. The settled row holds the bytes.
+    /// The encoded TaskScheduled. The settled row holds the bytes; absent in a change of a task that
+    /// is open, it stays what it was.
     #[prost(message, optional, tag = "4")]
     pub event: Option<Part>,
     /// Dispatches that count against it.
@@ -398,7 +399,8 @@ pub struct PairMark {
     pub sequence: u64,
 }
 
-/// An instance as a backend gives it back: what all its settled changes amount to.
+/// An instance as a backend gives it back: what all its settled changes amount to. Every [`Text`] in
+/// head and tail is resolved: its part is the text itself ([`Place::Here`]), from its first byte on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     /// The last head.
