@@ -43,7 +43,6 @@ impl Driver {
                 Effect::Load(id) => shared.backend.load(self.slices[at].id, id),
                 Effect::Settle(position) => shared.backend.settle(position),
                 Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer),
-                Effect::Withdraw(offer) => self.dispatcher.withdraw(self.slices[at].id, offer),
                 Effect::Freed(worker, kind) => self.dispatcher.freed(worker, kind),
                 Effect::Work(worker, item) => self.workers.give(worker, item),
                 Effect::EndSession(worker, run) => self.workers.end_session(worker, run),
