@@ -80,7 +80,10 @@ impl Hub {
     /// Asks something about an instance. A future that is dropped withdraws a wait; what else it asked
     /// for may still be done.
     pub async fn request(&self, request: Request) -> Reply {
-        self.handle.shared.request(request).await
+        match self.handle.shared.submit(request) {
+            Ok(submitted) => submitted.reply().await,
+            Err(refusal) => Reply::Refused(refusal),
+        }
     }
 
     /// Gives a page of instances as they are on disk.
@@ -109,6 +112,13 @@ impl Hub {
         stopped
             .await
             .unwrap_or_else(|_| Err(HubError::Stopped("it had been stopped before".into())))
+    }
+
+    /// Removes the instances that have ended and that `which` names, and says how many went. Their pages
+    /// are hints: each instance is put to its partition, which purges it or not. One that fails half-way
+    /// has purged some; call it again.
+    pub async fn purge(&self, which: Query) -> Result<u64, Refusal> {
+        crate::purge::purge(self, &self.handle.shared, which).await
     }
 
     /// The hub's time.
@@ -215,19 +225,27 @@ impl Shared {
         }
     }
 
-    async fn request(self: &Arc<Self>, request: Request) -> Reply {
-        let mut open = match Open::admit(self) {
-            Ok(open) => open,
-            Err(refusal) => return Reply::Refused(refusal),
-        };
+    /// Hands a request to the loop at once; the reply can be awaited later.
+    pub(crate) fn submit(self: &Arc<Self>, request: Request) -> Result<Submitted<'_>, Refusal> {
+        let mut open = Open::admit(self)?;
         let (reply, answer) = oneshot::channel();
         let id = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
-        if let Err(refusal) = self.ask(Incoming::Request(Box::new(Call { id, request, reply }))) {
-            return Reply::Refused(refusal);
-        }
+        self.ask(Incoming::Request(Box::new(Call { id, request, reply })))?;
         open.asked = Some(id);
-        let reply = answer.await.unwrap_or_else(|_| Reply::Refused(gone()));
-        open.asked = None;
+        Ok(Submitted { open, answer })
+    }
+}
+
+/// A request that the loop has. Dropping it withdraws it.
+pub(crate) struct Submitted<'a> {
+    open: Open<'a>,
+    answer: oneshot::Receiver<Reply>,
+}
+
+impl Submitted<'_> {
+    pub(crate) async fn reply(mut self) -> Reply {
+        let reply = (&mut self.answer).await.unwrap_or_else(|_| Reply::Refused(gone()));
+        self.open.asked = None;
         reply
     }
 }

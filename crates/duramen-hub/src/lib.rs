@@ -34,6 +34,7 @@ mod hub;
 mod inbox;
 mod options;
 mod pool;
+mod purge;
 
 pub use attachment::{Attachment, WorkerLink};
 pub use clock::{Clock, VirtualClock};
