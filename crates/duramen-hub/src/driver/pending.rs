@@ -35,6 +35,13 @@ impl Pending {
         Some(asked.at)
     }
 
+    /// Another partition has it now.
+    pub(super) fn moved(&mut self, id: RequestId, at: usize) {
+        if let Some(asked) = self.requests.get_mut(&id) {
+            asked.at = at;
+        }
+    }
+
     pub(super) fn answered(&mut self, id: RequestId, reply: Reply) {
         if let Some(asked) = self.requests.remove(&id) {
             self.waits -= usize::from(asked.wait);

@@ -1,17 +1,20 @@
 //! Where the effects of a partition go.
 
-use super::Driver;
+use super::{Driver, turn::target};
 use crate::hub::{Shared, owner};
 use bytes::Bytes;
 use duramen_core::checkpoint::PairMark;
 use duramen_core::ids::Slot;
 use duramen_core::partition::{Effect, Input, Partition};
+use duramen_core::request::{Request, RequestId};
 use duramen_core::time::Time;
 
 /// Something that a partition sent to another.
 pub(super) enum Mail {
     /// A message between instances.
     Message(PairMark, Bytes),
+    /// A client's request that goes on there.
+    Forwarded(RequestId, Box<Request>),
     /// The receiver has it on disk.
     Acknowledged(PairMark),
 }
@@ -40,8 +43,12 @@ impl Driver {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Reply(request, reply) => self.pending.answered(request, reply),
+                Effect::Forward(id, request) => {
+                    let to = self.owner_of(target(&request));
+                    self.pending.moved(id, to);
+                    self.slices[to].mail.push_back(Mail::Forwarded(id, Box::new(request)));
+                }
                 Effect::Load(id) => shared.backend.load(self.slices[at].id, id),
-                Effect::Settle(position) => shared.backend.settle(position),
                 Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer),
                 Effect::Freed(worker, kind) => self.dispatcher.freed(worker, kind),
                 Effect::Work(worker, item) => self.workers.give(worker, item),
@@ -79,6 +86,7 @@ impl Driver {
         {
             let input = match mail {
                 Mail::Message(mark, message) => Input::Message(mark, message),
+                Mail::Forwarded(id, request) => Input::Request(id, *request),
                 Mail::Acknowledged(mark) => Input::Acknowledged(mark),
             };
             self.handle(shared, at, input);

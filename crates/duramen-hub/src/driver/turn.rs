@@ -223,7 +223,7 @@ impl Driver {
         }
     }
 
-    fn owner_of(&self, id: &str) -> usize {
+    pub(super) fn owner_of(&self, id: &str) -> usize {
         match self.slices.len() {
             1 => 0,
             partitions => crate::hub::owner(InstanceId::new(id).slot(), partitions as u32) as usize,
@@ -308,7 +308,7 @@ impl Driver {
 }
 
 /// The id by whose slot a request finds its partition.
-fn target(request: &Request) -> &str {
+pub(super) fn target(request: &Request) -> &str {
     match request {
         Request::Start(start) => &start.request.instance_id,
         Request::Wait(wait) => wait.id.as_str(),
