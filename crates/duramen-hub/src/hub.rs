@@ -25,6 +25,9 @@ pub struct Hub {
     handle: Arc<Handle>,
 }
 
+/// Says when the partitions are open, or why not.
+type Opened = oneshot::Receiver<Result<(), HubError>>;
+
 /// Stops the hub when the last handle goes.
 struct Handle {
     shared: Arc<Shared>,
@@ -40,14 +43,24 @@ impl Drop for Handle {
 impl Hub {
     /// Takes the store and starts to work on what was under way in it.
     pub async fn run(backend: Arc<dyn Backend>, options: Options) -> Result<Self, HubError> {
+        let (hub, open) = Self::begin(backend, options)?;
+        match open.await {
+            Ok(opened) => opened.map(|()| hub),
+            Err(_) => Err(HubError::Stopped("it was closed while it opened".into())),
+        }
+    }
+
+    /// The same without waiting for the store: what is asked meanwhile waits, and is refused if the store
+    /// cannot be opened.
+    pub fn start(backend: Arc<dyn Backend>, options: Options) -> Result<Self, HubError> {
+        Self::begin(backend, options).map(|(hub, _)| hub)
+    }
+
+    fn begin(backend: Arc<dyn Backend>, options: Options) -> Result<(Self, Opened), HubError> {
         check(&options)?;
         let (opened, open) = oneshot::channel();
         let shared = Shared::new(backend, options, opened);
-        let hub = Self {
-            handle: Arc::new(Handle {
-                shared: Arc::clone(&shared),
-            }),
-        };
+        let hub = Self { handle: Arc::new(Handle { shared: Arc::clone(&shared) }) };
         let events = Arc::downgrade(&shared);
         shared.backend.listen(Arc::new(move |event| {
             if let Some(shared) = events.upgrade() {
@@ -66,15 +79,9 @@ impl Hub {
         }
         let partitions = shared.options.partitions;
         for partition in 0..partitions {
-            shared
-                .backend
-                .acquire(PartitionId(partition), slots(partition, partitions));
+            shared.backend.acquire(PartitionId(partition), slots(partition, partitions));
         }
-        match open.await {
-            Ok(Ok(())) => Ok(hub),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(HubError::Stopped("it was closed while it opened".into())),
-        }
+        Ok((hub, open))
     }
 
     /// Asks something about an instance. A future that is dropped withdraws a wait; what else it asked
