@@ -60,7 +60,11 @@ impl Hub {
         check(&options)?;
         let (opened, open) = oneshot::channel();
         let shared = Shared::new(backend, options, opened);
-        let hub = Self { handle: Arc::new(Handle { shared: Arc::clone(&shared) }) };
+        let hub = Self {
+            handle: Arc::new(Handle {
+                shared: Arc::clone(&shared),
+            }),
+        };
         let events = Arc::downgrade(&shared);
         shared.backend.listen(Arc::new(move |event| {
             if let Some(shared) = events.upgrade() {
@@ -79,7 +83,9 @@ impl Hub {
         }
         let partitions = shared.options.partitions;
         for partition in 0..partitions {
-            shared.backend.acquire(PartitionId(partition), slots(partition, partitions));
+            shared
+                .backend
+                .acquire(PartitionId(partition), slots(partition, partitions));
         }
         Ok((hub, open))
     }
@@ -187,7 +193,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(backend: Arc<dyn Backend>, options: Options, opened: oneshot::Sender<Result<(), HubError>>) -> Arc<Self> {
+    fn new(
+        backend: Arc<dyn Backend>,
+        options: Options,
+        opened: oneshot::Sender<Result<(), HubError>>,
+    ) -> Arc<Self> {
         static KEYS: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
             driver: Mutex::new(Driver::new(&options, opened)),
@@ -251,7 +261,9 @@ pub(crate) struct Submitted<'a> {
 
 impl Submitted<'_> {
     pub(crate) async fn reply(mut self) -> Reply {
-        let reply = (&mut self.answer).await.unwrap_or_else(|_| Reply::Refused(gone()));
+        let reply = (&mut self.answer)
+            .await
+            .unwrap_or_else(|_| Reply::Refused(gone()));
         self.open.asked = None;
         reply
     }
@@ -294,7 +306,10 @@ impl<'a> Open<'a> {
             shared.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::Overloaded("open client requests"));
         }
-        Ok(Self { shared, asked: None })
+        Ok(Self {
+            shared,
+            asked: None,
+        })
     }
 }
 

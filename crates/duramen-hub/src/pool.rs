@@ -93,7 +93,8 @@ impl Pool {
             if let Some(task) = state.ready.pop_front() {
                 state.set_timer(&task, None);
                 // Somebody else has to look after the other loops' timers and what else is ready.
-                let hand_over = state.sleepers > 0 && !(state.ready.is_empty() && state.timers.is_empty());
+                let hand_over =
+                    state.sleepers > 0 && !(state.ready.is_empty() && state.timers.is_empty());
                 drop(state);
                 if hand_over {
                     self.wake.notify_one();
@@ -117,7 +118,10 @@ impl Pool {
                         .unwrap_or_else(PoisonError::into_inner)
                         .0
                 }
-                None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .wake
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
             };
             state.sleepers -= 1;
         }

@@ -56,11 +56,19 @@ async fn shutdown_waits_for_what_is_with_a_worker() {
     });
     tokio::task::yield_now().await;
     let reply = hub.request(Request::Get(InstanceId::new("a"))).await;
-    assert!(matches!(reply, Reply::Refused(Refusal::Stopped(_))), "{reply:?}");
+    assert!(
+        matches!(reply, Reply::Refused(Refusal::Stopped(_))),
+        "{reply:?}"
+    );
     assert!(!stopping.is_finished(), "the activity is under way");
-    worker.attachment.answer(vec![result(item.token, "\"kept\"")]);
+    worker
+        .attachment
+        .answer(vec![result(item.token, "\"kept\"")]);
     stopping.await.unwrap().unwrap();
-    assert_eq!(worker.closed.recv().unwrap(), "the hub has stopped: it was shut down");
+    assert_eq!(
+        worker.closed.recv().unwrap(),
+        "the hub has stopped: it was shut down"
+    );
 
     // The answer that came while it stopped was taken.
     let hub = Hub::run(store, Options::default()).await.unwrap();
@@ -70,7 +78,9 @@ async fn shutdown_waits_for_what_is_with_a_worker() {
 
 #[tokio::test]
 async fn shutdown_gives_up_when_patience_ends_and_tells_who_waits() {
-    let hub = Hub::run(Arc::new(Memory::new()), Options::default()).await.unwrap();
+    let hub = Hub::run(Arc::new(Memory::new()), Options::default())
+        .await
+        .unwrap();
     let worker = Worker::attach(&hub, 1, true, keeper());
     started(&hub, "a", "Caller").await;
     worker.kept.recv().unwrap();
@@ -81,7 +91,10 @@ async fn shutdown_gives_up_when_patience_ends_and_tells_who_waits() {
     tokio::task::yield_now().await;
     hub.shutdown(Duration::from_millis(10)).await.unwrap();
     let reply = waiting.await.unwrap();
-    assert!(matches!(reply, Reply::Refused(Refusal::Stopped(_))), "{reply:?}");
+    assert!(
+        matches!(reply, Reply::Refused(Refusal::Stopped(_))),
+        "{reply:?}"
+    );
     hub.shutdown(Duration::ZERO)
         .await
         .expect("a second shutdown finds it stopped");
@@ -101,11 +114,26 @@ async fn a_failed_store_stops_the_hub_and_says_that_the_outcome_is_unknown() {
     tokio::task::yield_now().await;
     disk.fail();
     let reply = starting.await.unwrap();
-    assert!(matches!(reply, Reply::Refused(Refusal::OutcomeUnknown(_))), "{reply:?}");
-    assert!(worker.closed.recv().unwrap().contains("no space left on device"));
+    assert!(
+        matches!(reply, Reply::Refused(Refusal::OutcomeUnknown(_))),
+        "{reply:?}"
+    );
+    assert!(
+        worker
+            .closed
+            .recv()
+            .unwrap()
+            .contains("no space left on device")
+    );
     let reply = hub.request(wait("a")).await;
-    assert!(matches!(reply, Reply::Refused(Refusal::Stopped(_))), "{reply:?}");
-    assert!(matches!(hub.shutdown(Duration::ZERO).await, Err(HubError::Store(_))));
+    assert!(
+        matches!(reply, Reply::Refused(Refusal::Stopped(_))),
+        "{reply:?}"
+    );
+    assert!(matches!(
+        hub.shutdown(Duration::ZERO).await,
+        Err(HubError::Store(_))
+    ));
 }
 
 #[tokio::test]
@@ -134,7 +162,9 @@ async fn stale_answers_change_nothing() {
 
 #[tokio::test]
 async fn what_a_worker_had_goes_to_another_when_it_leaves() {
-    let hub = Hub::run(Arc::new(Memory::new()), Options::default()).await.unwrap();
+    let hub = Hub::run(Arc::new(Memory::new()), Options::default())
+        .await
+        .unwrap();
     let worker = Worker::attach(&hub, 1, false, keeper());
     started(&hub, "a", "Caller").await;
     worker.kept.recv().unwrap();
@@ -151,7 +181,8 @@ async fn an_orchestrator_that_never_returns_is_ended_by_the_hub_and_holds_nobody
         ..Options::default()
     };
     let hub = Hub::run(Arc::new(Memory::new()), options).await.unwrap();
-    let script = Script::new(|episode| (episode.name != "Stuck").then(|| vec![complete("\"done\"")]));
+    let script =
+        Script::new(|episode| (episode.name != "Stuck").then(|| vec![complete("\"done\"")]));
     let worker = Worker::attach(&hub, 2, true, script);
     started(&hub, "stuck", "Stuck").await;
     worker.kept.recv().unwrap();
@@ -167,7 +198,10 @@ async fn an_orchestrator_that_never_returns_is_ended_by_the_hub_and_holds_nobody
     assert!(matches!(reply, Reply::Done), "{reply:?}");
     clock.advance(duramen_core::limits::TERMINATE_PATIENCE);
     let state = state(hub.request(wait("stuck")).await);
-    assert_eq!(state.orchestration_status(), OrchestrationStatus::Terminated);
+    assert_eq!(
+        state.orchestration_status(),
+        OrchestrationStatus::Terminated
+    );
     assert_eq!(state.output.as_deref(), Some("\"enough\""));
 }
 
@@ -215,5 +249,8 @@ async fn a_handle_that_is_dropped_stops_the_hub() {
         .unwrap();
     let worker = Worker::attach(&hub, 1, true, caller());
     drop(hub);
-    assert_eq!(worker.closed.recv().unwrap(), "the hub has stopped: it was shut down");
+    assert_eq!(
+        worker.closed.recv().unwrap(),
+        "the hub has stopped: it was shut down"
+    );
 }

@@ -21,8 +21,14 @@ fn talkers() -> Script {
     Script::new(|episode| {
         let mut actions = Vec::new();
         if episode.is_first() {
-            let others = (0..TALKERS).map(talker).filter(|other| *other != episode.instance);
-            actions.extend((0..).zip(others).map(|(id, other)| send(id, &other, "hello")));
+            let others = (0..TALKERS)
+                .map(talker)
+                .filter(|other| *other != episode.instance);
+            actions.extend(
+                (0..)
+                    .zip(others)
+                    .map(|(id, other)| send(id, &other, "hello")),
+            );
         }
         if episode.raised() == TALKERS - 1 {
             actions.push(complete("\"heard all\""));
@@ -41,7 +47,11 @@ async fn everybody_talks_to_everybody(options: Options, room: usize, in_process:
     }
     let _worker = Worker::attach(&hub, room, in_process, talkers());
     for n in 0..TALKERS {
-        assert_eq!(output(&hub, &talker(n)).await.as_deref(), Some("\"heard all\""), "{n}");
+        assert_eq!(
+            output(&hub, &talker(n)).await.as_deref(),
+            Some("\"heard all\""),
+            "{n}"
+        );
     }
 }
 
@@ -68,7 +78,9 @@ async fn instances_that_are_never_in_memory_hear_everything() {
 
 #[tokio::test]
 async fn a_loop_without_waiting_keeps_memory_flat_and_lets_others_run() {
-    let hub = Hub::run(Arc::new(Memory::new()), Options::default()).await.unwrap();
+    let hub = Hub::run(Arc::new(Memory::new()), Options::default())
+        .await
+        .unwrap();
     let (generation, generations) = std::sync::mpsc::channel();
     let script = Script::new(move |episode| match episode.name.as_str() {
         "Eternal" => {
@@ -84,7 +96,10 @@ async fn a_loop_without_waiting_keeps_memory_flat_and_lets_others_run() {
     let before = resident();
     run_on(20_000);
     let grown = resident().saturating_sub(before);
-    assert!(grown < 16 << 20, "memory grew by {grown} bytes in 20,000 generations");
+    assert!(
+        grown < 16 << 20,
+        "memory grew by {grown} bytes in 20,000 generations"
+    );
     started(&hub, "other", "Other").await;
     assert_eq!(output(&hub, "other").await.as_deref(), Some("\"done\""));
     run_on(1);
@@ -119,7 +134,10 @@ async fn requests_beyond_the_limit_are_refused_by_name_and_a_dropped_wait_gives_
     tokio::task::yield_now().await;
     let reply = hub.request(Request::Get(InstanceId::new("a"))).await;
     assert!(
-        matches!(reply, Reply::Refused(Refusal::Overloaded("open client requests"))),
+        matches!(
+            reply,
+            Reply::Refused(Refusal::Overloaded("open client requests"))
+        ),
         "{reply:?}"
     );
     for wait in waits {

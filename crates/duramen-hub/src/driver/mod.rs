@@ -140,7 +140,10 @@ impl Driver {
         shared.inbox().running();
         for _ in 0..TURNS_OF_A_VISIT {
             self.turn(shared);
-            if self.has_food() || shared.inbox().has_work(self.takes_more()) || self.skip_time(shared) {
+            if self.has_food()
+                || shared.inbox().has_work(self.takes_more())
+                || self.skip_time(shared)
+            {
                 continue;
             }
             self.set_timer(shared);
@@ -154,7 +157,8 @@ impl Driver {
 
     /// Whether something that was taken waits and could be fed now.
     fn has_food(&self) -> bool {
-        self.takes_input() && (!self.arrived.is_empty() || self.slices.iter().any(|slice| !slice.mail.is_empty()))
+        self.takes_input()
+            && (!self.arrived.is_empty() || self.slices.iter().any(|slice| !slice.mail.is_empty()))
     }
 
     /// Whether the loop would take more from the inbox than the backend's events.

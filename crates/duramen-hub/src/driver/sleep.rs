@@ -34,9 +34,11 @@ impl Driver {
 
     fn deadline(&self) -> Option<Time> {
         match self.phase {
-            Phase::Running | Phase::Draining { .. } => {
-                self.slices.iter().filter_map(|slice| slice.partition.deadline()).min()
-            }
+            Phase::Running | Phase::Draining { .. } => self
+                .slices
+                .iter()
+                .filter_map(|slice| slice.partition.deadline())
+                .min(),
             Phase::Opening { .. } | Phase::Stopped(_) => None,
         }
     }
@@ -63,7 +65,9 @@ impl Driver {
         if !matches!(self.phase, Phase::Running) || !self.pending.has_waits() || !self.is_quiet() {
             return false;
         }
-        let Some(due) = self.deadline() else { return false };
+        let Some(due) = self.deadline() else {
+            return false;
+        };
         clock.reach(due);
         true
     }

@@ -79,7 +79,11 @@ impl Driver {
             let Some(slice) = self.slices.get_mut(partition.0 as usize) else {
                 continue;
             };
-            while slice.unsynced.front().is_some_and(|(first, _)| *first <= number) {
+            while slice
+                .unsynced
+                .front()
+                .is_some_and(|(first, _)| *first <= number)
+            {
                 let (_, bytes) = slice.unsynced.pop_front().expect("there is a first one");
                 self.unsynced.checkpoints -= 1;
                 self.unsynced.bytes -= bytes;
@@ -112,7 +116,11 @@ impl Driver {
             Event::Appended { .. } => unreachable!("commits are gathered before"),
             Event::Refused { reason, .. } => self.stop(shared, HubError::LostLease(reason)),
             Event::Failed(failure) => self.stop(shared, HubError::Store(failure)),
-            Event::Loaded { partition, id, image } => {
+            Event::Loaded {
+                partition,
+                id,
+                image,
+            } => {
                 self.handle(shared, partition.0 as usize, Input::Loaded(id, image));
             }
             Event::Queried { query, page } => self.pending.found(query, page),
@@ -133,7 +141,9 @@ impl Driver {
         if acquired.iter().any(Option::is_none) {
             return;
         }
-        let Phase::Opening { acquired, opened } = std::mem::replace(&mut self.phase, Phase::Running) else {
+        let Phase::Opening { acquired, opened } =
+            std::mem::replace(&mut self.phase, Phase::Running)
+        else {
             return;
         };
         let mut effects = Vec::new();
@@ -184,7 +194,8 @@ impl Driver {
             Incoming::Request(call) => {
                 let Call { id, request, reply } = *call;
                 let at = self.owner_of(target(&request));
-                self.pending.asked(id, at, matches!(request, Request::Wait(_)), reply);
+                self.pending
+                    .asked(id, at, matches!(request, Request::Wait(_)), reply);
                 self.handle(shared, at, Input::Request(id, request));
             }
             Incoming::Cancelled(id) => {
@@ -219,7 +230,9 @@ impl Driver {
         let epoch = Epoch((answer.token().0 >> 40) as u32);
         match self.slices.iter().position(|slice| slice.epoch == epoch) {
             Some(at) => self.handle(shared, at, Input::Answer(worker, answer)),
-            None => tracing::debug!(token = %answer.token(), "an answer to an item of an earlier lease is dropped"),
+            None => {
+                tracing::debug!(token = %answer.token(), "an answer to an item of an earlier lease is dropped")
+            }
         }
     }
 
@@ -232,7 +245,11 @@ impl Driver {
 
     fn tick(&mut self, shared: &Shared) {
         for at in 0..self.slices.len() {
-            if self.slices[at].partition.deadline().is_some_and(|due| due <= self.now) {
+            if self.slices[at]
+                .partition
+                .deadline()
+                .is_some_and(|due| due <= self.now)
+            {
                 self.run(shared, at, |partition, now, out| partition.tick(now, out));
             }
         }
@@ -277,8 +294,12 @@ impl Driver {
             slice.unsynced.push_back((checkpoint.number, bytes));
             self.unsynced.checkpoints += 1;
             self.unsynced.bytes += bytes;
-            if let Some((id, epoch, checkpoint)) = before.replace((slice.id, slice.epoch, checkpoint)) {
-                shared.backend.append(id, epoch, vec![checkpoint], Hurry::Busy);
+            if let Some((id, epoch, checkpoint)) =
+                before.replace((slice.id, slice.epoch, checkpoint))
+            {
+                shared
+                    .backend
+                    .append(id, epoch, vec![checkpoint], Hurry::Busy);
             }
         }
         if let Some((id, epoch, checkpoint)) = before {

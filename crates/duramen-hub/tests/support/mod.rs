@@ -13,9 +13,9 @@ use duramen_hub::{Attachment, Hub, WorkerLink};
 use duramen_proto::history_event::EventType;
 use duramen_proto::orchestrator_action::OrchestratorActionType;
 use duramen_proto::{
-    ActivityResponse, CompleteOrchestrationAction, CreateInstanceRequest, HistoryEvent, OrchestrationInstance,
-    OrchestrationState, OrchestrationStatus, OrchestratorAction, OrchestratorResponse, ScheduleTaskAction,
-    SendEventAction,
+    ActivityResponse, CompleteOrchestrationAction, CreateInstanceRequest, HistoryEvent,
+    OrchestrationInstance, OrchestrationState, OrchestrationStatus, OrchestratorAction,
+    OrchestratorResponse, ScheduleTaskAction, SendEventAction,
 };
 use prost::Message;
 use std::collections::BTreeMap;
@@ -48,10 +48,12 @@ impl Episode {
 
     /// The result of the first activity that has one.
     pub(crate) fn result(&self) -> Option<String> {
-        self.events.iter().find_map(|event| match &event.event_type {
-            Some(EventType::TaskCompleted(completed)) => completed.result.clone(),
-            _ => None,
-        })
+        self.events
+            .iter()
+            .find_map(|event| match &event.event_type {
+                Some(EventType::TaskCompleted(completed)) => completed.result.clone(),
+                _ => None,
+            })
     }
 
     /// Whether a timer has fired.
@@ -63,7 +65,9 @@ impl Episode {
 
     /// The time that the episode shows.
     pub(crate) fn now(&self) -> duramen_proto::Timestamp {
-        let started = |event: &&HistoryEvent| matches!(event.event_type, Some(EventType::OrchestratorStarted(_)));
+        let started = |event: &&HistoryEvent| {
+            matches!(event.event_type, Some(EventType::OrchestratorStarted(_)))
+        };
         self.events
             .iter()
             .rfind(started)
@@ -83,7 +87,9 @@ pub(crate) struct Script {
 
 impl Script {
     /// Orchestrators as given, and activities that return `"done"`.
-    pub(crate) fn new(orchestrator: impl FnMut(&Episode) -> Option<Vec<OrchestratorAction>> + Send + 'static) -> Self {
+    pub(crate) fn new(
+        orchestrator: impl FnMut(&Episode) -> Option<Vec<OrchestratorAction>> + Send + 'static,
+    ) -> Self {
         Self {
             orchestrator: Box::new(orchestrator),
             activity: Box::new(|_| Some("\"done\"".into())),
@@ -139,7 +145,13 @@ impl Worker {
             activities: room,
             filters: None,
         };
-        let attachment = Arc::new(hub.attach(Box::new(Link { to: to.clone(), closed }), announcement));
+        let attachment = Arc::new(hub.attach(
+            Box::new(Link {
+                to: to.clone(),
+                closed,
+            }),
+            announcement,
+        ));
         let answers = Arc::clone(&attachment);
         std::thread::spawn(move || work(&answers, &items, &keep, script));
         Self {
@@ -157,7 +169,12 @@ impl Drop for Worker {
     }
 }
 
-fn work(attachment: &Attachment, items: &Receiver<Told>, keep: &Sender<WorkItem>, mut script: Script) {
+fn work(
+    attachment: &Attachment,
+    items: &Receiver<Told>,
+    keep: &Sender<WorkItem>,
+    mut script: Script,
+) {
     let mut sessions = BTreeMap::new();
     while let Ok(told) = items.recv() {
         match told {
@@ -175,7 +192,11 @@ fn work(attachment: &Attachment, items: &Receiver<Told>, keep: &Sender<WorkItem>
     }
 }
 
-fn answer(item: &WorkItem, sessions: &mut BTreeMap<Run, Vec<HistoryEvent>>, script: &mut Script) -> Option<Answer> {
+fn answer(
+    item: &WorkItem,
+    sessions: &mut BTreeMap<Run, Vec<HistoryEvent>>,
+    script: &mut Script,
+) -> Option<Answer> {
     match &item.work {
         Work::Orchestrator(work) => {
             let episode = episode(work, sessions);
@@ -270,7 +291,9 @@ pub(crate) fn call(id: i32, name: &str) -> OrchestratorAction {
 pub(crate) fn timer(id: i32, fire_at: duramen_proto::Timestamp) -> OrchestratorAction {
     action(
         id,
-        OrchestratorActionType::CreateTimer(duramen_proto::CreateTimerAction { fire_at: Some(fire_at) }),
+        OrchestratorActionType::CreateTimer(duramen_proto::CreateTimerAction {
+            fire_at: Some(fire_at),
+        }),
     )
 }
 

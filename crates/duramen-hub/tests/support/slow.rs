@@ -72,7 +72,13 @@ impl Backend for SlowDisk {
         self.store.acquire(partition, slots);
     }
 
-    fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, _hurry: Hurry) {
+    fn append(
+        &self,
+        partition: PartitionId,
+        epoch: Epoch,
+        checkpoints: Vec<Checkpoint>,
+        _hurry: Hurry,
+    ) {
         if let Some(queue) = &*self.queue.lock().unwrap() {
             let _ = queue.send((partition, epoch, checkpoints));
         }
