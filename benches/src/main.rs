@@ -46,6 +46,10 @@ struct Arguments {
     json: bool,
 }
 
+/// Said on standard error around the measured time; a test looks for both among the system calls.
+const MEASURING: &str = "measuring";
+const MEASURED: &str = "measured";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -85,10 +89,12 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<Report> {
     let warm = hub.counters();
     let mut floor = floor::measure(folder, record(warm.written_bytes - cold.written_bytes, warm.syncs - cold.syncs))?;
 
+    eprintln!("{MEASURING} {workload}, {concurrency} at a time");
     let (before, cpu_before) = (hub.counters(), process::cpu());
     let mut seen = drive::drive(&client, workload, concurrency, limit).await?;
     let (after, cpu_after) = (hub.counters(), process::cpu());
     let (written_bytes, syncs) = (after.written_bytes - before.written_bytes, after.syncs - before.syncs);
+    eprintln!("{MEASURED}");
     let ends = marks::take_ends();
     let rss_mb = process::peak_rss_mb();
 
