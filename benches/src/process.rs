@@ -15,7 +15,7 @@ pub(crate) fn cpu_of_living_threads() -> Duration {
     let spent = threads.flatten().filter_map(|thread| {
         // A thread may end between the listing and the reading.
         let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse().ok()
+        text.split(' ').next()?.parse::<u64>().ok()
     });
     Duration::from_nanos(spent.sum())
 }
