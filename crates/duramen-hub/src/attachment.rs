@@ -39,11 +39,7 @@ impl Attachment {
     pub fn answer(&self, answers: Vec<Answer>) {
         if !answers.is_empty() {
             let worker = self.worker;
-            self.shared.push_all(
-                answers
-                    .into_iter()
-                    .map(|answer| Incoming::Answer(worker, answer)),
-            );
+            self.shared.push_all(answers.into_iter().map(|answer| Incoming::Answer(worker, answer)));
         }
     }
 

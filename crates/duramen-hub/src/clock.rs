@@ -51,10 +51,7 @@ struct Virtual {
 impl VirtualClock {
     /// A clock that shows `start`.
     pub fn new(start: Time) -> Self {
-        Self(Arc::new(Mutex::new(Virtual {
-            now: start,
-            told: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(Virtual { now: start, told: Vec::new() })))
     }
 
     /// The time it shows.
@@ -115,10 +112,7 @@ impl Jumps {
         if let Some((before, shown)) = self.seen.replace((at, now))
             && let Some((way, by)) = jump(shown.plus(at.saturating_duration_since(before)), now)
         {
-            tracing::warn!(
-                seconds = by.as_secs(),
-                "the wall clock has jumped {way}; timers follow it"
-            );
+            tracing::warn!(seconds = by.as_secs(), "the wall clock has jumped {way}; timers follow it");
         }
     }
 }
@@ -142,14 +136,8 @@ mod tests {
     fn a_jump_is_more_than_a_minute_either_way() {
         let noon = Time::new(43_200, 0);
         assert_eq!(jump(noon, noon.plus(Duration::from_secs(60))), None);
-        assert_eq!(
-            jump(noon, noon.plus(Duration::from_secs(61))),
-            Some(("ahead", Duration::from_secs(61)))
-        );
-        assert_eq!(
-            jump(noon.plus(Duration::from_secs(61)), noon),
-            Some(("back", Duration::from_secs(61)))
-        );
+        assert_eq!(jump(noon, noon.plus(Duration::from_secs(61))), Some(("ahead", Duration::from_secs(61))));
+        assert_eq!(jump(noon.plus(Duration::from_secs(61)), noon), Some(("back", Duration::from_secs(61))));
     }
 
     #[test]

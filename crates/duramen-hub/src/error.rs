@@ -44,9 +44,7 @@ impl HubError {
     pub(crate) fn later(&self) -> Refusal {
         Refusal::Stopped(match self {
             Self::Stopped(reason) => reason.clone(),
-            Self::Option { .. } | Self::Store(_) | Self::LostLease(_) | Self::Internal(_) => {
-                self.to_string()
-            }
+            Self::Option { .. } | Self::Store(_) | Self::LostLease(_) | Self::Internal(_) => self.to_string(),
         })
     }
 }

@@ -60,11 +60,7 @@ impl Hub {
         check(&options)?;
         let (opened, open) = oneshot::channel();
         let shared = Shared::new(backend, options, opened);
-        let hub = Self {
-            handle: Arc::new(Handle {
-                shared: Arc::clone(&shared),
-            }),
-        };
+        let hub = Self { handle: Arc::new(Handle { shared: Arc::clone(&shared) }) };
         let events = Arc::downgrade(&shared);
         shared.backend.listen(Arc::new(move |event| {
             if let Some(shared) = events.upgrade() {
@@ -83,9 +79,7 @@ impl Hub {
         }
         let partitions = shared.options.partitions;
         for partition in 0..partitions {
-            shared
-                .backend
-                .acquire(PartitionId(partition), slots(partition, partitions));
+            shared.backend.acquire(PartitionId(partition), slots(partition, partitions));
         }
         Ok((hub, open))
     }
@@ -122,9 +116,7 @@ impl Hub {
     pub async fn shutdown(&self, patience: Duration) -> Result<(), HubError> {
         let (done, stopped) = oneshot::channel();
         self.handle.shared.push(Incoming::Shutdown(patience, done));
-        stopped
-            .await
-            .unwrap_or_else(|_| Err(HubError::Stopped("it had been stopped before".into())))
+        stopped.await.unwrap_or_else(|_| Err(HubError::Stopped("it had been stopped before".into())))
     }
 
     /// Removes the instances that have ended and that `which` names, and says how many went. Their pages
@@ -142,9 +134,7 @@ impl Hub {
 
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub")
-            .field("options", &self.handle.shared.options)
-            .finish_non_exhaustive()
+        f.debug_struct("Hub").field("options", &self.handle.shared.options).finish_non_exhaustive()
     }
 }
 
@@ -164,10 +154,7 @@ fn check(options: &Options) -> Result<(), HubError> {
 
 /// The slots of a partition: neighbours, as even as 256 divides.
 pub(crate) fn slots(partition: u32, partitions: u32) -> Vec<Slot> {
-    (0..=u8::MAX)
-        .filter(|slot| owner(Slot(*slot), partitions) == partition)
-        .map(Slot)
-        .collect()
+    (0..=u8::MAX).filter(|slot| owner(Slot(*slot), partitions) == partition).map(Slot).collect()
 }
 
 /// The partition that owns a slot.
@@ -193,11 +180,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(
-        backend: Arc<dyn Backend>,
-        options: Options,
-        opened: oneshot::Sender<Result<(), HubError>>,
-    ) -> Arc<Self> {
+    fn new(backend: Arc<dyn Backend>, options: Options, opened: oneshot::Sender<Result<(), HubError>>) -> Arc<Self> {
         static KEYS: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
             driver: Mutex::new(Driver::new(&options, opened)),
@@ -261,9 +244,7 @@ pub(crate) struct Submitted<'a> {
 
 impl Submitted<'_> {
     pub(crate) async fn reply(mut self) -> Reply {
-        let reply = (&mut self.answer)
-            .await
-            .unwrap_or_else(|_| Reply::Refused(gone()));
+        let reply = (&mut self.answer).await.unwrap_or_else(|_| Reply::Refused(gone()));
         self.open.asked = None;
         reply
     }
@@ -279,10 +260,7 @@ impl Task for Shared {
         catch_unwind(AssertUnwindSafe(|| driver.visit(&self))).unwrap_or_else(|panic| {
             let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let what = what.or_else(|| panic.downcast_ref::<String>().cloned());
-            driver.stop(
-                &self,
-                HubError::Internal(what.unwrap_or_else(|| "a panic without a message".into())),
-            );
+            driver.stop(&self, HubError::Internal(what.unwrap_or_else(|| "a panic without a message".into())));
             self.inbox().requeue();
             true
         })
@@ -306,10 +284,7 @@ impl<'a> Open<'a> {
             shared.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::Overloaded("open client requests"));
         }
-        Ok(Self {
-            shared,
-            asked: None,
-        })
+        Ok(Self { shared, asked: None })
     }
 }
 
@@ -329,39 +304,17 @@ mod tests {
     #[test]
     fn each_slot_has_one_owner_whatever_the_number_of_partitions() {
         for partitions in [1, 2, 3, 7, 255, 256] {
-            let mut all: Vec<_> = (0..partitions)
-                .flat_map(|partition| slots(partition, partitions))
-                .collect();
+            let mut all: Vec<_> = (0..partitions).flat_map(|partition| slots(partition, partitions)).collect();
             all.sort();
-            assert_eq!(
-                all,
-                (0..=u8::MAX).map(Slot).collect::<Vec<_>>(),
-                "{partitions} partitions"
-            );
+            assert_eq!(all, (0..=u8::MAX).map(Slot).collect::<Vec<_>>(), "{partitions} partitions");
         }
     }
 
     #[test]
     fn options_out_of_range_are_named() {
-        let error = check(&Options {
-            partitions: 0,
-            ..Options::default()
-        })
-        .unwrap_err();
+        let error = check(&Options { partitions: 0, ..Options::default() }).unwrap_err();
         assert_eq!(error.to_string(), "partitions is 0, but must be 1 to 256");
-        assert!(
-            check(&Options {
-                queue: 0,
-                ..Options::default()
-            })
-            .is_err()
-        );
-        assert!(
-            check(&Options {
-                messages: 0,
-                ..Options::default()
-            })
-            .is_err()
-        );
+        assert!(check(&Options { queue: 0, ..Options::default() }).is_err());
+        assert!(check(&Options { messages: 0, ..Options::default() }).is_err());
     }
 }

@@ -76,13 +76,7 @@ pub(crate) enum Pushed {
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Self {
-            backend: Vec::new(),
-            rest: Vec::new(),
-            place: Place::Idle,
-            due: false,
-            closed: None,
-        }
+        Self { backend: Vec::new(), rest: Vec::new(), place: Place::Idle, due: false, closed: None }
     }
 
     /// From the backend.

@@ -43,16 +43,11 @@ impl Pool {
     pub(crate) fn get() -> &'static Self {
         static POOL: OnceLock<Pool> = OnceLock::new();
         static STARTED: OnceLock<()> = OnceLock::new();
-        let pool = POOL.get_or_init(|| Self {
-            state: Mutex::default(),
-            wake: Condvar::new(),
-        });
+        let pool = POOL.get_or_init(|| Self { state: Mutex::default(), wake: Condvar::new() });
         STARTED.get_or_init(|| {
             for n in 0..THREADS {
                 let named = std::thread::Builder::new().name(format!("duramen-hub-{n}"));
-                named
-                    .spawn(move || pool.serve())
-                    .expect("failed to start a thread for the hub's loop");
+                named.spawn(move || pool.serve()).expect("failed to start a thread for the hub's loop");
             }
         });
         pool
@@ -93,8 +88,7 @@ impl Pool {
             if let Some(task) = state.ready.pop_front() {
                 state.set_timer(&task, None);
                 // Somebody else has to look after the other loops' timers and what else is ready.
-                let hand_over =
-                    state.sleepers > 0 && !(state.ready.is_empty() && state.timers.is_empty());
+                let hand_over = state.sleepers > 0 && !(state.ready.is_empty() && state.timers.is_empty());
                 drop(state);
                 if hand_over {
                     self.wake.notify_one();
@@ -107,21 +101,10 @@ impl Pool {
                 continue;
             }
             state.sleepers += 1;
-            let next = state
-                .timers
-                .first_key_value()
-                .map(|(key, _)| key.0.saturating_duration_since(now));
+            let next = state.timers.first_key_value().map(|(key, _)| key.0.saturating_duration_since(now));
             state = match next {
-                Some(pause) => {
-                    self.wake
-                        .wait_timeout(state, pause)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-                None => self
-                    .wake
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                Some(pause) => self.wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
             state.sleepers -= 1;
         }
@@ -176,21 +159,14 @@ mod tests {
 
     fn task(key: u64) -> (Arc<dyn Task>, mpsc::Receiver<Instant>) {
         let (ran, runs) = mpsc::channel();
-        (
-            Arc::new(Once {
-                key,
-                ran: Mutex::new(ran),
-            }),
-            runs,
-        )
+        (Arc::new(Once { key, ran: Mutex::new(ran) }), runs)
     }
 
     #[test]
     fn what_is_queued_runs() {
         let (task, runs) = task(u64::MAX);
         Pool::get().queue(task);
-        runs.recv_timeout(Duration::from_secs(10))
-            .expect("the task did not run");
+        runs.recv_timeout(Duration::from_secs(10)).expect("the task did not run");
     }
 
     #[test]
@@ -201,10 +177,6 @@ mod tests {
         // As a loop does: the thread that set a timer is one of the pool's and looks at it.
         let (other, _runs) = self::task(u64::MAX - 2);
         Pool::get().queue(other);
-        assert!(
-            runs.recv_timeout(Duration::from_secs(10))
-                .expect("the timer did not fire")
-                >= at
-        );
+        assert!(runs.recv_timeout(Duration::from_secs(10)).expect("the timer did not fire") >= at);
     }
 }

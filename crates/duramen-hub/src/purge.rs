@@ -19,11 +19,7 @@ const ENDED: [OrchestrationStatus; 4] = [
     OrchestrationStatus::Terminated,
 ];
 
-pub(crate) async fn purge(
-    hub: &Hub,
-    shared: &Arc<Shared>,
-    mut which: Query,
-) -> Result<u64, Refusal> {
+pub(crate) async fn purge(hub: &Hub, shared: &Arc<Shared>, mut which: Query) -> Result<u64, Refusal> {
     which.limit = AT_A_TIME.min(shared.options.queue);
     if which.statuses.is_empty() {
         which.statuses = ENDED.to_vec();
@@ -31,10 +27,7 @@ pub(crate) async fn purge(
     let mut purged = 0;
     loop {
         let page = hub.query(which.clone()).await?;
-        let asked = page
-            .rows
-            .iter()
-            .map(|row| shared.submit(Request::Purge(id(row))));
+        let asked = page.rows.iter().map(|row| shared.submit(Request::Purge(id(row))));
         // All are on their way before the first reply is awaited.
         for asked in asked.collect::<Vec<_>>() {
             match asked?.reply().await {

@@ -52,17 +52,11 @@ pub(crate) struct Driver {
 /// Where the hub is in its life.
 enum Phase {
     /// Waits for its leases.
-    Opening {
-        acquired: Vec<Option<Lease>>,
-        opened: oneshot::Sender<Result<(), HubError>>,
-    },
+    Opening { acquired: Vec<Option<Lease>>, opened: oneshot::Sender<Result<(), HubError>> },
     /// At work.
     Running,
     /// Hands out nothing more, and waits for what is with workers.
-    Draining {
-        until: Instant,
-        done: Vec<oneshot::Sender<Result<(), HubError>>>,
-    },
+    Draining { until: Instant, done: Vec<oneshot::Sender<Result<(), HubError>>> },
     /// Does nothing more.
     Stopped(HubError),
 }
@@ -118,10 +112,7 @@ struct Commit {
 impl Driver {
     pub(crate) fn new(options: &Options, opened: oneshot::Sender<Result<(), HubError>>) -> Self {
         Self {
-            phase: Phase::Opening {
-                acquired: (0..options.partitions).map(|_| None).collect(),
-                opened,
-            },
+            phase: Phase::Opening { acquired: (0..options.partitions).map(|_| None).collect(), opened },
             slices: Vec::new(),
             dispatcher: Dispatcher::new(),
             workers: Workers::default(),
@@ -140,10 +131,7 @@ impl Driver {
         shared.inbox().running();
         for _ in 0..TURNS_OF_A_VISIT {
             self.turn(shared);
-            if self.has_food()
-                || shared.inbox().has_work(self.takes_more())
-                || self.skip_time(shared)
-            {
+            if self.has_food() || shared.inbox().has_work(self.takes_more()) || self.skip_time(shared) {
                 continue;
             }
             self.set_timer(shared);
@@ -157,8 +145,7 @@ impl Driver {
 
     /// Whether something that was taken waits and could be fed now.
     fn has_food(&self) -> bool {
-        self.takes_input()
-            && (!self.arrived.is_empty() || self.slices.iter().any(|slice| !slice.mail.is_empty()))
+        self.takes_input() && (!self.arrived.is_empty() || self.slices.iter().any(|slice| !slice.mail.is_empty()))
     }
 
     /// Whether the loop would take more from the inbox than the backend's events.

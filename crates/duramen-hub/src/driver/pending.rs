@@ -23,13 +23,7 @@ struct Asked {
 }
 
 impl Pending {
-    pub(super) fn asked(
-        &mut self,
-        id: RequestId,
-        at: usize,
-        wait: bool,
-        reply: oneshot::Sender<Reply>,
-    ) {
+    pub(super) fn asked(&mut self, id: RequestId, at: usize, wait: bool, reply: oneshot::Sender<Reply>) {
         self.waits += usize::from(wait);
         self.requests.insert(id, Asked { at, wait, reply });
     }

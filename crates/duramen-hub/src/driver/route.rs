@@ -22,9 +22,7 @@ pub(super) enum Mail {
 impl Driver {
     /// Gives a partition one input, and sends on what comes of it.
     pub(super) fn handle(&mut self, shared: &Shared, at: usize, input: Input) {
-        self.run(shared, at, |partition, now, out| {
-            partition.handle(input, now, out)
-        });
+        self.run(shared, at, |partition, now, out| partition.handle(input, now, out));
     }
 
     /// Runs a partition, and sends on what comes of it.
@@ -48,9 +46,7 @@ impl Driver {
                 Effect::Forward(id, request) => {
                     let to = self.owner_of(target(&request));
                     self.pending.moved(id, to);
-                    self.slices[to]
-                        .mail
-                        .push_back(Mail::Forwarded(id, Box::new(request)));
+                    self.slices[to].mail.push_back(Mail::Forwarded(id, Box::new(request)));
                 }
                 Effect::Load(id) => shared.backend.load(self.slices[at].id, id),
                 Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer),

@@ -17,9 +17,7 @@ impl Driver {
     pub(super) fn set_timer(&mut self, shared: &Arc<Shared>) {
         let now = Instant::now();
         let by_clock = match &shared.options.clock {
-            Clock::Wall => self
-                .deadline()
-                .map(|due| now + due.since(shared.options.clock.now()).min(LOOK_EVERY)),
+            Clock::Wall => self.deadline().map(|due| now + due.since(shared.options.clock.now()).min(LOOK_EVERY)),
             Clock::Virtual(_) => self.nudge(now),
         };
         let by_patience = match &self.phase {
@@ -34,11 +32,9 @@ impl Driver {
 
     fn deadline(&self) -> Option<Time> {
         match self.phase {
-            Phase::Running | Phase::Draining { .. } => self
-                .slices
-                .iter()
-                .filter_map(|slice| slice.partition.deadline())
-                .min(),
+            Phase::Running | Phase::Draining { .. } => {
+                self.slices.iter().filter_map(|slice| slice.partition.deadline()).min()
+            }
             Phase::Opening { .. } | Phase::Stopped(_) => None,
         }
     }
@@ -77,9 +73,6 @@ impl Driver {
         self.arrived.is_empty()
             && self.unsynced.checkpoints == 0
             && !self.pending.has_queries()
-            && self
-                .slices
-                .iter()
-                .all(|slice| slice.mail.is_empty() && slice.partition.idle())
+            && self.slices.iter().all(|slice| slice.mail.is_empty() && slice.partition.idle())
     }
 }

@@ -10,29 +10,18 @@ use tokio::sync::oneshot;
 
 impl Driver {
     /// Begins to stop, or joins those who wait for it.
-    pub(super) fn drain(
-        &mut self,
-        shared: &Shared,
-        patience: Duration,
-        done: oneshot::Sender<Result<(), HubError>>,
-    ) {
+    pub(super) fn drain(&mut self, shared: &Shared, patience: Duration, done: oneshot::Sender<Result<(), HubError>>) {
         let now = Instant::now();
         // What does not fit into an `Instant` is as good as for ever.
         let patience = patience.min(Duration::from_secs(100 * 365 * 86_400));
         match &mut self.phase {
-            Phase::Draining {
-                until,
-                done: others,
-            } => {
+            Phase::Draining { until, done: others } => {
                 *until = (*until).min(now + patience);
                 others.push(done);
             }
             Phase::Running => {
                 shared.inbox().close(shut_down().later());
-                self.phase = Phase::Draining {
-                    until: now + patience,
-                    done: vec![done],
-                };
+                self.phase = Phase::Draining { until: now + patience, done: vec![done] };
             }
             Phase::Opening { .. } => unreachable!("nothing is fed before the partitions are open"),
             Phase::Stopped(reason) => {
@@ -95,10 +84,9 @@ fn shut_down() -> HubError {
 fn ended(reason: &HubError) -> Result<(), HubError> {
     match reason {
         HubError::Stopped(_) => Ok(()),
-        HubError::Option { .. }
-        | HubError::Store(_)
-        | HubError::LostLease(_)
-        | HubError::Internal(_) => Err(reason.clone()),
+        HubError::Option { .. } | HubError::Store(_) | HubError::LostLease(_) | HubError::Internal(_) => {
+            Err(reason.clone())
+        }
     }
 }
 

@@ -38,27 +38,11 @@ impl Driver {
     fn reported(&mut self, shared: &Shared, events: &mut Vec<Event>) {
         let mut commits = std::mem::take(&mut self.spare.commits);
         for event in events.drain(..) {
-            if let Event::Appended {
-                partition,
-                number,
-                position,
-                ..
-            } = event
-            {
+            if let Event::Appended { partition, number, position, .. } = event {
                 // Everything up to a number is durable with it: of neighbours the last one counts.
                 match commits.last_mut() {
-                    Some(last) if last.partition == partition => {
-                        *last = Commit {
-                            partition,
-                            number,
-                            position,
-                        }
-                    }
-                    _ => commits.push(Commit {
-                        partition,
-                        number,
-                        position,
-                    }),
+                    Some(last) if last.partition == partition => *last = Commit { partition, number, position },
+                    _ => commits.push(Commit { partition, number, position }),
                 }
                 continue;
             }
@@ -70,57 +54,29 @@ impl Driver {
     }
 
     fn committed(&mut self, shared: &Shared, commits: &mut Vec<Commit>) {
-        for Commit {
-            partition,
-            number,
-            position,
-        } in commits.drain(..)
-        {
+        for Commit { partition, number, position } in commits.drain(..) {
             let Some(slice) = self.slices.get_mut(partition.0 as usize) else {
                 continue;
             };
-            while slice
-                .unsynced
-                .front()
-                .is_some_and(|(first, _)| *first <= number)
-            {
+            while slice.unsynced.front().is_some_and(|(first, _)| *first <= number) {
                 let (_, bytes) = slice.unsynced.pop_front().expect("there is a first one");
                 self.unsynced.checkpoints -= 1;
                 self.unsynced.bytes -= bytes;
             }
             self.dispatcher.committed(partition, number);
-            self.run(shared, partition.0 as usize, |partition, _, out| {
-                partition.committed(number, position, out)
-            });
+            self.run(shared, partition.0 as usize, |partition, _, out| partition.committed(number, position, out));
         }
     }
 
     fn event(&mut self, shared: &Shared, event: Event) {
         match event {
-            Event::Acquired {
-                partition,
-                epoch,
-                store,
-                outstanding,
-            } => {
-                self.acquired(
-                    shared,
-                    partition,
-                    Lease {
-                        epoch,
-                        store,
-                        outstanding,
-                    },
-                );
+            Event::Acquired { partition, epoch, store, outstanding } => {
+                self.acquired(shared, partition, Lease { epoch, store, outstanding });
             }
             Event::Appended { .. } => unreachable!("commits are gathered before"),
             Event::Refused { reason, .. } => self.stop(shared, HubError::LostLease(reason)),
             Event::Failed(failure) => self.stop(shared, HubError::Store(failure)),
-            Event::Loaded {
-                partition,
-                id,
-                image,
-            } => {
+            Event::Loaded { partition, id, image } => {
                 self.handle(shared, partition.0 as usize, Input::Loaded(id, image));
             }
             Event::Queried { query, page } => self.pending.found(query, page),
@@ -141,9 +97,7 @@ impl Driver {
         if acquired.iter().any(Option::is_none) {
             return;
         }
-        let Phase::Opening { acquired, opened } =
-            std::mem::replace(&mut self.phase, Phase::Running)
-        else {
+        let Phase::Opening { acquired, opened } = std::mem::replace(&mut self.phase, Phase::Running) else {
             return;
         };
         let mut effects = Vec::new();
@@ -160,13 +114,7 @@ impl Driver {
             let partition = Partition::open(config, *lease.outstanding, self.now, &mut out);
             effects.push(out);
             let (unsynced, mail) = (VecDeque::new(), VecDeque::new());
-            self.slices.push(Slice {
-                id,
-                epoch: lease.epoch,
-                partition,
-                unsynced,
-                mail,
-            });
+            self.slices.push(Slice { id, epoch: lease.epoch, partition, unsynced, mail });
         }
         for (at, out) in effects.into_iter().enumerate() {
             self.route(shared, at, out);
@@ -194,8 +142,7 @@ impl Driver {
             Incoming::Request(call) => {
                 let Call { id, request, reply } = *call;
                 let at = self.owner_of(target(&request));
-                self.pending
-                    .asked(id, at, matches!(request, Request::Wait(_)), reply);
+                self.pending.asked(id, at, matches!(request, Request::Wait(_)), reply);
                 self.handle(shared, at, Input::Request(id, request));
             }
             Incoming::Cancelled(id) => {
@@ -245,11 +192,7 @@ impl Driver {
 
     fn tick(&mut self, shared: &Shared) {
         for at in 0..self.slices.len() {
-            if self.slices[at]
-                .partition
-                .deadline()
-                .is_some_and(|due| due <= self.now)
-            {
+            if self.slices[at].partition.deadline().is_some_and(|due| due <= self.now) {
                 self.run(shared, at, |partition, now, out| partition.tick(now, out));
             }
         }
@@ -294,12 +237,8 @@ impl Driver {
             slice.unsynced.push_back((checkpoint.number, bytes));
             self.unsynced.checkpoints += 1;
             self.unsynced.bytes += bytes;
-            if let Some((id, epoch, checkpoint)) =
-                before.replace((slice.id, slice.epoch, checkpoint))
-            {
-                shared
-                    .backend
-                    .append(id, epoch, vec![checkpoint], Hurry::Busy);
+            if let Some((id, epoch, checkpoint)) = before.replace((slice.id, slice.epoch, checkpoint)) {
+                shared.backend.append(id, epoch, vec![checkpoint], Hurry::Busy);
             }
         }
         if let Some((id, epoch, checkpoint)) = before {

@@ -17,13 +17,7 @@ struct Worker {
 
 impl Workers {
     pub(super) fn joined(&mut self, id: WorkerId, link: Box<dyn WorkerLink>) {
-        self.connected.insert(
-            id,
-            Worker {
-                link,
-                items: Vec::new(),
-            },
-        );
+        self.connected.insert(id, Worker { link, items: Vec::new() });
     }
 
     /// Whether it had been there.

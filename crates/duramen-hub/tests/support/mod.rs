@@ -13,9 +13,9 @@ use duramen_hub::{Attachment, Hub, WorkerLink};
 use duramen_proto::history_event::EventType;
 use duramen_proto::orchestrator_action::OrchestratorActionType;
 use duramen_proto::{
-    ActivityResponse, CompleteOrchestrationAction, CreateInstanceRequest, HistoryEvent,
-    OrchestrationInstance, OrchestrationState, OrchestrationStatus, OrchestratorAction,
-    OrchestratorResponse, ScheduleTaskAction, SendEventAction,
+    ActivityResponse, CompleteOrchestrationAction, CreateInstanceRequest, HistoryEvent, OrchestrationInstance,
+    OrchestrationState, OrchestrationStatus, OrchestratorAction, OrchestratorResponse, ScheduleTaskAction,
+    SendEventAction,
 };
 use prost::Message;
 use std::collections::BTreeMap;
@@ -32,47 +32,31 @@ pub(crate) struct Episode {
 impl Episode {
     /// Events raised so far.
     pub(crate) fn raised(&self) -> usize {
-        self.events
-            .iter()
-            .filter(|event| matches!(event.event_type, Some(EventType::EventRaised(_))))
-            .count()
+        self.events.iter().filter(|event| matches!(event.event_type, Some(EventType::EventRaised(_)))).count()
     }
 
     /// Whether it has never answered: its actions are still to be asked for.
     pub(crate) fn is_first(&self) -> bool {
-        !self
-            .events
-            .iter()
-            .any(|event| matches!(event.event_type, Some(EventType::OrchestratorCompleted(_))))
+        !self.events.iter().any(|event| matches!(event.event_type, Some(EventType::OrchestratorCompleted(_))))
     }
 
     /// The result of the first activity that has one.
     pub(crate) fn result(&self) -> Option<String> {
-        self.events
-            .iter()
-            .find_map(|event| match &event.event_type {
-                Some(EventType::TaskCompleted(completed)) => completed.result.clone(),
-                _ => None,
-            })
+        self.events.iter().find_map(|event| match &event.event_type {
+            Some(EventType::TaskCompleted(completed)) => completed.result.clone(),
+            _ => None,
+        })
     }
 
     /// Whether a timer has fired.
     pub(crate) fn fired(&self) -> bool {
-        self.events
-            .iter()
-            .any(|event| matches!(event.event_type, Some(EventType::TimerFired(_))))
+        self.events.iter().any(|event| matches!(event.event_type, Some(EventType::TimerFired(_))))
     }
 
     /// The time that the episode shows.
     pub(crate) fn now(&self) -> duramen_proto::Timestamp {
-        let started = |event: &&HistoryEvent| {
-            matches!(event.event_type, Some(EventType::OrchestratorStarted(_)))
-        };
-        self.events
-            .iter()
-            .rfind(started)
-            .and_then(|event| event.timestamp)
-            .expect("an episode has a time")
+        let started = |event: &&HistoryEvent| matches!(event.event_type, Some(EventType::OrchestratorStarted(_)));
+        self.events.iter().rfind(started).and_then(|event| event.timestamp).expect("an episode has a time")
     }
 }
 
@@ -87,13 +71,8 @@ pub(crate) struct Script {
 
 impl Script {
     /// Orchestrators as given, and activities that return `"done"`.
-    pub(crate) fn new(
-        orchestrator: impl FnMut(&Episode) -> Option<Vec<OrchestratorAction>> + Send + 'static,
-    ) -> Self {
-        Self {
-            orchestrator: Box::new(orchestrator),
-            activity: Box::new(|_| Some("\"done\"".into())),
-        }
+    pub(crate) fn new(orchestrator: impl FnMut(&Episode) -> Option<Vec<OrchestratorAction>> + Send + 'static) -> Self {
+        Self { orchestrator: Box::new(orchestrator), activity: Box::new(|_| Some("\"done\"".into())) }
     }
 }
 
@@ -139,27 +118,11 @@ impl Worker {
         let (to, items) = channel();
         let (closed, why) = channel();
         let (keep, kept) = channel();
-        let announcement = Announcement {
-            in_process,
-            orchestrators: room,
-            activities: room,
-            filters: None,
-        };
-        let attachment = Arc::new(hub.attach(
-            Box::new(Link {
-                to: to.clone(),
-                closed,
-            }),
-            announcement,
-        ));
+        let announcement = Announcement { in_process, orchestrators: room, activities: room, filters: None };
+        let attachment = Arc::new(hub.attach(Box::new(Link { to: to.clone(), closed }), announcement));
         let answers = Arc::clone(&attachment);
         std::thread::spawn(move || work(&answers, &items, &keep, script));
-        Self {
-            attachment,
-            to,
-            kept,
-            closed: why,
-        }
+        Self { attachment, to, kept, closed: why }
     }
 }
 
@@ -169,12 +132,7 @@ impl Drop for Worker {
     }
 }
 
-fn work(
-    attachment: &Attachment,
-    items: &Receiver<Told>,
-    keep: &Sender<WorkItem>,
-    mut script: Script,
-) {
+fn work(attachment: &Attachment, items: &Receiver<Told>, keep: &Sender<WorkItem>, mut script: Script) {
     let mut sessions = BTreeMap::new();
     while let Ok(told) = items.recv() {
         match told {
@@ -192,22 +150,14 @@ fn work(
     }
 }
 
-fn answer(
-    item: &WorkItem,
-    sessions: &mut BTreeMap<Run, Vec<HistoryEvent>>,
-    script: &mut Script,
-) -> Option<Answer> {
+fn answer(item: &WorkItem, sessions: &mut BTreeMap<Run, Vec<HistoryEvent>>, script: &mut Script) -> Option<Answer> {
     match &item.work {
         Work::Orchestrator(work) => {
             let episode = episode(work, sessions);
             let actions = (script.orchestrator)(&episode)?;
             Some(Answer::Orchestrator(
                 item.token,
-                OrchestratorResponse {
-                    instance_id: episode.instance,
-                    actions,
-                    ..Default::default()
-                },
+                OrchestratorResponse { instance_id: episode.instance, actions, ..Default::default() },
             ))
         }
         Work::Activity(work) => {
@@ -238,18 +188,11 @@ fn episode(work: &OrchestratorWork, sessions: &mut BTreeMap<Run, Vec<HistoryEven
         event_type: Some(EventType::OrchestratorCompleted(Default::default())),
         ..Default::default()
     });
-    Episode {
-        instance: work.instance.as_str().to_owned(),
-        name: work.name.to_string(),
-        events: all,
-    }
+    Episode { instance: work.instance.as_str().to_owned(), name: work.name.to_string(), events: all }
 }
 
 fn action(id: i32, action: OrchestratorActionType) -> OrchestratorAction {
-    OrchestratorAction {
-        id,
-        orchestrator_action_type: Some(action),
-    }
+    OrchestratorAction { id, orchestrator_action_type: Some(action) }
 }
 
 /// Completes, with a JSON result.
@@ -278,63 +221,32 @@ pub(crate) fn continue_as_new(input: &str) -> OrchestratorAction {
 
 /// Calls an activity.
 pub(crate) fn call(id: i32, name: &str) -> OrchestratorAction {
-    action(
-        id,
-        OrchestratorActionType::ScheduleTask(ScheduleTaskAction {
-            name: name.to_owned(),
-            ..Default::default()
-        }),
-    )
+    action(id, OrchestratorActionType::ScheduleTask(ScheduleTaskAction { name: name.to_owned(), ..Default::default() }))
 }
 
 /// Sets a timer.
 pub(crate) fn timer(id: i32, fire_at: duramen_proto::Timestamp) -> OrchestratorAction {
-    action(
-        id,
-        OrchestratorActionType::CreateTimer(duramen_proto::CreateTimerAction {
-            fire_at: Some(fire_at),
-        }),
-    )
+    action(id, OrchestratorActionType::CreateTimer(duramen_proto::CreateTimerAction { fire_at: Some(fire_at) }))
 }
 
 /// Sends an event to another instance.
 pub(crate) fn send(id: i32, to: &str, name: &str) -> OrchestratorAction {
-    let instance = Some(OrchestrationInstance {
-        instance_id: to.to_owned(),
-        ..Default::default()
-    });
+    let instance = Some(OrchestrationInstance { instance_id: to.to_owned(), ..Default::default() });
     action(
         id,
-        OrchestratorActionType::SendEvent(SendEventAction {
-            instance,
-            name: name.to_owned(),
-            data: Some("1".into()),
-        }),
+        OrchestratorActionType::SendEvent(SendEventAction { instance, name: name.to_owned(), data: Some("1".into()) }),
     )
 }
 
 /// A start under an id.
 pub(crate) fn start(id: &str, name: &str) -> Request {
-    let request = CreateInstanceRequest {
-        instance_id: id.to_owned(),
-        name: name.to_owned(),
-        ..Default::default()
-    };
-    Request::Start(Start {
-        request,
-        fresh: false,
-        on_existing: OnExisting::Reject,
-    })
+    let request = CreateInstanceRequest { instance_id: id.to_owned(), name: name.to_owned(), ..Default::default() };
+    Request::Start(Start { request, fresh: false, on_existing: OnExisting::Reject })
 }
 
 /// A wait for the end.
 pub(crate) fn wait(id: &str) -> Request {
-    Request::Wait(Wait {
-        id: id.into(),
-        birth: None,
-        until: Until::Completed,
-        timeout: None,
-    })
+    Request::Wait(Wait { id: id.into(), birth: None, until: Until::Completed, timeout: None })
 }
 
 /// The state that a reply holds.
@@ -354,10 +266,6 @@ pub(crate) async fn started(hub: &Hub, id: &str, name: &str) {
 /// The output of an instance, once it has completed.
 pub(crate) async fn output(hub: &Hub, id: &str) -> Option<String> {
     let state = state(hub.request(wait(id)).await);
-    assert_eq!(
-        state.orchestration_status(),
-        OrchestrationStatus::Completed,
-        "{state:?}"
-    );
+    assert_eq!(state.orchestration_status(), OrchestrationStatus::Completed, "{state:?}");
     state.output
 }

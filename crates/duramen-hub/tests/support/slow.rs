@@ -42,10 +42,7 @@ impl SlowDisk {
     /// Breaks the disk: what is appended from now on is lost.
     pub(crate) fn fail(&self) {
         self.whole.lock().unwrap().take();
-        let failure = Failure {
-            what: "failed to sync journal 1".into(),
-            reason: "no space left on device".into(),
-        };
+        let failure = Failure { what: "failed to sync journal 1".into(), reason: "no space left on device".into() };
         self.events.get().expect("a hub listens")(Event::Failed(failure));
     }
 }
@@ -72,13 +69,7 @@ impl Backend for SlowDisk {
         self.store.acquire(partition, slots);
     }
 
-    fn append(
-        &self,
-        partition: PartitionId,
-        epoch: Epoch,
-        checkpoints: Vec<Checkpoint>,
-        _hurry: Hurry,
-    ) {
+    fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, _hurry: Hurry) {
         if let Some(queue) = &*self.queue.lock().unwrap() {
             let _ = queue.send((partition, epoch, checkpoints));
         }
