@@ -1,9 +1,10 @@
 //! An instance that was started.
 
-use super::{Client, ClientError, Instance, WaitForInstance};
+use super::{CheckStatus, Client, ClientError, Instance, WaitForInstance, check_status_payload};
 use crate::Output;
 use duramen_core::ids::{Birth, InstanceId};
 use duramen_core::request::Until;
+use serde::Serialize;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -31,6 +32,16 @@ impl<O> Handle<O> {
     /// Whether the instance had been there before, so that nothing was started.
     pub fn was_attached(&self) -> bool {
         self.attached
+    }
+
+    /// Raises an event for it; see [`Client::raise_event`]. Events go by id, to whatever runs under it.
+    pub async fn raise_event<T: Serialize>(&self, name: &str, data: T) -> Result<(), ClientError> {
+        self.client.raise_event(self.id(), name, data).await
+    }
+
+    /// What an HTTP trigger answers with; see [`check_status_payload`].
+    pub fn check_status_payload(&self, base: &str) -> CheckStatus {
+        check_status_payload(base, self.id())
     }
 
     /// Waits until it has begun.

@@ -6,9 +6,11 @@ use crate::{Output, TaskFailed};
 use duramen_core::checkpoint::Row;
 use duramen_core::time::Time;
 use duramen_proto::history_event::EventType;
-use duramen_proto::{HistoryEvent, OrchestrationState, OrchestrationStatus, TaskFailureDetails};
+use duramen_proto::{HistoryEvent, OrchestrationState, OrchestrationStatus, TaskFailureDetails, Timestamp};
 use prost::Message;
 use serde::de::DeserializeOwned;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The state of an instance at one moment: the protocol's `OrchestrationState`, and ways to read it.
@@ -51,8 +53,8 @@ impl Instance {
         self.0.orchestration_status()
     }
 
-    /// Whether it has ended.
-    pub fn has_ended(&self) -> bool {
+    /// Whether it has ended, in whatever way (.NET: `IsCompleted`).
+    pub fn is_completed(&self) -> bool {
         match self.status() {
             OrchestrationStatus::Completed
             | OrchestrationStatus::Failed
@@ -167,6 +169,50 @@ fn unfit(id: &str, what: &'static str, reason: JsonError) -> ClientError {
     ClientError::Output { id: id.to_owned(), what, reason }
 }
 
+/// The status payload of Durable Functions' HTTP API: its fields, in its order, with payloads as the JSON that
+/// they are.
+impl Serialize for Instance {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let state = &self.0;
+        let mut payload = serializer.serialize_struct("Instance", 8)?;
+        payload.serialize_field("name", &state.name)?;
+        payload.serialize_field("instanceId", &state.instance_id)?;
+        payload.serialize_field("runtimeStatus", runtime_status(self.status()))?;
+        payload.serialize_field("input", &token(state.input.as_deref()))?;
+        payload.serialize_field("customStatus", &token(state.custom_status.as_deref()))?;
+        let failure = state.failure_details.as_ref().map(|failure| failure.error_message.as_str());
+        let output = failure.map_or_else(|| token(state.output.as_deref()), Value::from);
+        payload.serialize_field("output", &output)?;
+        payload.serialize_field("createdTime", &seconds(state.created_timestamp))?;
+        payload.serialize_field("lastUpdatedTime", &seconds(state.last_updated_timestamp))?;
+        payload.end()
+    }
+}
+
+/// The name of a status in Durable Functions.
+fn runtime_status(status: OrchestrationStatus) -> &'static str {
+    match status {
+        OrchestrationStatus::Running => "Running",
+        OrchestrationStatus::Completed => "Completed",
+        OrchestrationStatus::ContinuedAsNew => "ContinuedAsNew",
+        OrchestrationStatus::Failed => "Failed",
+        OrchestrationStatus::Canceled => "Canceled",
+        OrchestrationStatus::Terminated => "Terminated",
+        OrchestrationStatus::Pending => "Pending",
+        OrchestrationStatus::Suspended => "Suspended",
+    }
+}
+
+/// A payload as a JSON token. One that is no JSON, as a worker of another language may set it, is a string.
+fn token(text: Option<&str>) -> Value {
+    text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)))
+}
+
+/// `yyyy-MM-ddTHH:mm:ssZ`.
+fn seconds(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| Timestamp { seconds: time.seconds, nanos: 0 }.to_string())
+}
+
 /// What an instance failed of, from its last history event.
 fn failure(last_event: &[u8]) -> Option<TaskFailureDetails> {
     match HistoryEvent::decode(last_event).ok()?.event_type? {
@@ -178,4 +224,25 @@ fn failure(last_event: &[u8]) -> Option<TaskFailureDetails> {
 fn text(bytes: bytes::Bytes) -> String {
     // It was text when it was stored.
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_payload_is_that_of_durable_functions() {
+        let instance = Instance::new(OrchestrationState {
+            instance_id: "order-1".into(),
+            name: "ProcessOrder".into(),
+            orchestration_status: OrchestrationStatus::Running.into(),
+            input: Some(r#"{"item":"tea"}"#.into()),
+            custom_status: Some("not JSON".into()),
+            created_timestamp: Some(Timestamp { seconds: 1_893_456_000, nanos: 5 }),
+            last_updated_timestamp: Some(Timestamp { seconds: 1_893_456_061, nanos: 999_999_999 }),
+            ..OrchestrationState::default()
+        });
+        let expected = r#"{"name":"ProcessOrder","instanceId":"order-1","runtimeStatus":"Running","input":{"item":"tea"},"customStatus":"not JSON","output":null,"createdTime":"2030-01-01T00:00:00Z","lastUpdatedTime":"2030-01-01T00:01:01Z"}"#;
+        assert_eq!(serde_json::to_string(&instance).unwrap(), expected);
+    }
 }

@@ -1,11 +1,12 @@
 //! What can be done to an instance by its id.
 
-use super::{Client, ClientError, Instance, out_of_place};
+use super::{Client, ClientError, Handle, Instance, out_of_place};
 use crate::History;
 use crate::json;
 use duramen_core::ids::InstanceId;
 use duramen_core::request::{Reply, Request};
 use serde::Serialize;
+use serde_json::Value;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
@@ -54,20 +55,20 @@ impl Client {
         self.done(Request::Rewind { id: InstanceId::new(id), reason: reason.into().map(str::to_owned) }).await
     }
 
-    /// Starts the same orchestrator with the same input under a new id, which is returned.
-    pub async fn restart(&self, id: &str) -> Result<String, ClientError> {
+    /// Starts the same orchestrator with the same input under a new, random id.
+    pub async fn restart(&self, id: &str) -> Result<Handle<Value>, ClientError> {
         self.start_again(id, Some(InstanceId::new(super::start::random_id()))).await
     }
 
     /// Starts the same orchestrator with the same input in the place of the instance, which must have
     /// ended.
-    pub async fn restart_in_place(&self, id: &str) -> Result<(), ClientError> {
-        self.start_again(id, None).await.map(drop)
+    pub async fn restart_in_place(&self, id: &str) -> Result<Handle<Value>, ClientError> {
+        self.start_again(id, None).await
     }
 
-    async fn start_again(&self, id: &str, new_id: Option<InstanceId>) -> Result<String, ClientError> {
+    async fn start_again(&self, id: &str, new_id: Option<InstanceId>) -> Result<Handle<Value>, ClientError> {
         match self.request(Request::Restart { id: InstanceId::new(id), new_id }).await? {
-            Reply::Started { id, .. } => Ok(id.as_str().to_owned()),
+            Reply::Started { id, birth, attached } => Ok(Handle::new(self.clone(), id, birth, attached)),
             other => out_of_place(&other),
         }
     }
