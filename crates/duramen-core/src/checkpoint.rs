@@ -335,6 +335,9 @@ pub struct Task {
     /// Dispatches that count against it.
     #[prost(uint32, tag = "5")]
     pub failed_dispatches: u32,
+    /// The orchestration's version: an activity without one runs as that.
+    #[prost(string, optional, tag = "6")]
+    pub version: Option<String>,
 }
 
 /// Names a timer.
