@@ -15,15 +15,13 @@ impl Tables {
     /// A page of rows. A cursor of another order than the query's gives an empty page.
     pub fn query(&self, query: &Query) -> Page {
         let mut page = Page::default();
-        let mut looked_at = 0;
         let limit = query.limit.max(1);
         let mut last = None;
-        for row in self.candidates(query) {
+        for (looked_at, row) in self.candidates(query).enumerate() {
             if looked_at == QUERY_SCAN {
                 page.next = last;
                 break;
             }
-            looked_at += 1;
             if matches(query, row) {
                 if page.rows.len() == limit {
                     page.next = page.rows.last().map(|row| {
