@@ -3,8 +3,7 @@
 use super::fold::time;
 use super::{Instance, Tables};
 use crate::{Cursor, Order, Page, Query};
-use bytes::Bytes;
-use duramen_core::checkpoint::{Place, Row, Text};
+use duramen_core::checkpoint::Row;
 use duramen_core::time::Time;
 use std::ops::Bound;
 
@@ -113,8 +112,8 @@ impl Tables {
             head: row.head.clone(),
             tail: row.tail.clone(),
             custom_status: row.custom_status.clone(),
-            input: row.head.input.as_ref().and_then(text),
-            output: row.tail.output.as_ref().and_then(text),
+            input: row.input.clone(),
+            output: row.output.clone(),
             last_event: self
                 .runs
                 .get(&row.head.run)
@@ -133,13 +132,6 @@ fn cursor(query: &Query, id: &str, created: Time, birth: u64, completed: Time) -
         (Order::Completed, _) => Cursor::Completed(completed, id.to_owned()),
         (Order::Created, Some(_)) => Cursor::Id(id.to_owned()),
         (Order::Created, None) => Cursor::Created(created, birth),
-    }
-}
-
-fn text(text: &Text) -> Option<Bytes> {
-    match text.part.as_ref()?.place.as_ref()? {
-        Place::Here(text) => Some(text.clone()),
-        Place::Inbox(_) | Place::History(_) => None,
     }
 }
 
