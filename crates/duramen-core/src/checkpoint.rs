@@ -116,7 +116,8 @@ pub struct Head {
     /// When it is to begin, if a client said so.
     #[prost(message, optional, tag = "10")]
     pub scheduled: Option<Timestamp>,
-    /// The input of this execution.
+    /// The input of this execution. An inbox entry that it points to may arrive later in the same
+    /// checkpoint.
     #[prost(message, optional, tag = "11")]
     pub input: Option<Text>,
     /// Every rewind so far.
@@ -329,7 +330,8 @@ pub struct Task {
     /// The execution that asked for it.
     #[prost(string, tag = "3")]
     pub execution_id: String,
-    /// The encoded TaskScheduled. The settled row holds the bytes.
+    /// The encoded TaskScheduled. The settled row holds the bytes; absent in a change of a task that
+    /// is open, it stays what it was.
     #[prost(message, optional, tag = "4")]
     pub event: Option<Part>,
     /// Dispatches that count against it.
