@@ -116,7 +116,8 @@ pub struct Head {
     /// When it is to begin, if a client said so.
     #[prost(message, optional, tag = "10")]
     pub scheduled: Option<Timestamp>,
-    /// The input of this execution.
+    /// The input of this execution. An inbox entry that it points to may arrive later in the same
+    /// checkpoint.
     #[prost(message, optional, tag = "11")]
     pub input: Option<Text>,
     /// Every rewind so far.
@@ -336,6 +337,9 @@ pub struct Task {
     /// Dispatches that count against it.
     #[prost(uint32, tag = "5")]
     pub failed_dispatches: u32,
+    /// The orchestration's version: an activity without one runs as that.
+    #[prost(string, optional, tag = "6")]
+    pub version: Option<String>,
 }
 
 /// Names a timer.
@@ -399,8 +403,7 @@ pub struct PairMark {
     pub sequence: u64,
 }
 
-/// An instance as a backend gives it back: what all its settled changes amount to. Every [`Text`] in
-/// head and tail is resolved: its part is the text itself ([`Place::Here`]), from its first byte on.
+/// An instance as a backend gives it back: what all its settled changes amount to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     /// The last head.

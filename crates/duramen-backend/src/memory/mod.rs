@@ -1,138 +1,253 @@
-//! The backend that forgets: for tests, and for hubs whose work need not outlive them.
+//! The backend over a simulated disk: for tests, for the simulator, and for hubs whose work need not
+//! outlive them.
+//!
+//! It is the embedded store without threads: the same journal, the same rules of opening, the same
+//! tables. By default every call is answered at once, in the calling thread. In steps, appends wait
+//! until somebody calls [`Memory::step`], which does one write or one sync.
 
+use crate::disk::Disk;
+use crate::journal::{Frame, Io, Journal, SegmentSizes, is_unfinished, segment_number};
 use crate::leases::Leases;
-use crate::outlet::Outlet;
-use crate::tables::{Damage, Settling};
-use crate::{Backend, Event, Events, Failure, Hurry, Query, QueryId};
+use crate::recovery::{Recovered, Recovery, RecoveryError};
+use crate::settler::Settler;
+use crate::submission::{Queue, Submitted, fill};
+use crate::tables::Settling;
+use crate::{Backend, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
+use std::collections::VecDeque;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A store in memory. Calls are answered at once, in the calling thread.
-#[derive(Default)]
+/// How a store in memory is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryOptions {
+    /// The number of a store that is made.
+    pub store: StoreId,
+    /// How large segments are.
+    pub sizes: SegmentSizes,
+    /// Whether appends wait for [`Memory::step`].
+    pub in_steps: bool,
+}
+
+impl Default for MemoryOptions {
+    fn default() -> Self {
+        // Small segments: a hub in a test should not cost 64 MiB.
+        Self {
+            store: StoreId(1),
+            sizes: SegmentSizes {
+                first: 1 << 18,
+                next: 1 << 20,
+            },
+            in_steps: false,
+        }
+    }
+}
+
+/// A store on a simulated disk.
 pub struct Memory {
-    outlet: Outlet,
+    in_steps: bool,
+    disk: Disk,
+    settler: Settler,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+/// Why a simulated disk is not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// What is on it cannot be read.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The disk did not do what it was told.
+    #[error("failed to open the simulated disk: {0}")]
+    Disk(#[from] io::Error),
+}
+
 struct State {
-    leases: Leases,
-    settling: Settling,
-    position: Position,
-    stopped: bool,
+    queue: Queue,
+    backlog: VecDeque<Submitted>,
+    journal: Journal,
+    frame: Frame,
+    /// A batch that is written and not synced: the operations left, its answers, its position.
+    written: Option<(Io, Vec<Submitted>, Position)>,
+    closed: bool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Memory {
-    /// An empty store.
+    /// An empty store on a disk of its own, which answers at once.
     pub fn new() -> Self {
-        Self::default()
+        match Self::open(Disk::new(), MemoryOptions::default()) {
+            Ok(memory) => memory,
+            Err(error) => unreachable!("an empty disk without faults cannot fail: {error}"),
+        }
+    }
+
+    /// The store on this disk, as it is after whatever happened to it.
+    pub fn open(disk: Disk, options: MemoryOptions) -> Result<Self, MemoryError> {
+        let mut recovery = Recovery::new(options.sizes);
+        for file in disk.list() {
+            if is_unfinished(&file) {
+                disk.perform(&Io::Remove { file })?;
+            } else if segment_number(&file).is_some() {
+                recovery.segment(&file, disk.read(&file)?)?;
+            }
+        }
+        let recovered = recovery.finish()?.unwrap_or_else(|| {
+            let (journal, io) = Journal::create(options.store, options.sizes);
+            Recovered {
+                journal,
+                io,
+                torn: None,
+                leases: Leases::default(),
+                settling: Settling::default(),
+            }
+        });
+        recovered.io.iter().try_for_each(|io| disk.perform(io))?;
+        Ok(Self {
+            in_steps: options.in_steps,
+            disk,
+            settler: Settler::new(recovered.journal.store(), recovered.settling),
+            state: Mutex::new(State {
+                queue: Queue::new(recovered.leases),
+                backlog: VecDeque::new(),
+                journal: recovered.journal,
+                frame: Frame::default(),
+                written: None,
+                closed: false,
+            }),
+        })
+    }
+
+    /// The disk that the store is on.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// Writes the next batch, or syncs the one that is written and answers for it. Says whether
+    /// there was anything to do.
+    pub fn step(&self) -> bool {
+        let mut state = self.state();
+        let stepped = self.step_locked(&mut state);
+        drop(state);
+        self.settler.outlet().deliver();
+        stepped
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with(&self, act: impl FnOnce(&mut State, &Outlet) -> Result<(), Failure>) {
+    fn step_locked(&self, state: &mut State) -> bool {
+        if self.settler.has_failed() {
+            return false;
+        }
+        if let Some((sync, batch, position)) = state.written.take() {
+            if let Err(error) = self.disk.perform(&sync) {
+                self.settler.fail(failure("sync the journal", &error));
+                return true;
+            }
+            state.journal.synced();
+            self.settler.committed(batch, position);
+            self.settler.settle();
+            return true;
+        }
+        state.queue.drain_into(&mut state.backlog);
+        let batch = fill(&mut state.backlog, &mut state.frame);
+        if batch.is_empty() {
+            return false;
+        }
+        if state.frame.is_empty() {
+            // Nothing but refusals: there is nothing to write.
+            self.settler.committed(batch, state.journal.end());
+            return true;
+        }
+        let (mut io, position) = state.journal.batch(&mut state.frame);
+        let Some(sync) = io.pop() else {
+            unreachable!("a batch ends with its sync")
+        };
+        match io.iter().try_for_each(|io| self.disk.perform(io)) {
+            Ok(()) => state.written = Some((sync, batch, position)),
+            Err(error) => self.settler.fail(failure("write to the journal", &error)),
+        }
+        true
+    }
+
+    fn submit(&self, submit: impl FnOnce(&mut Queue) -> Result<(), Failure>) {
         let mut state = self.state();
-        if !state.stopped
-            && let Err(failure) = act(&mut state, &self.outlet)
-        {
-            state.stopped = true;
-            self.outlet.put([Event::Failed(failure)]);
+        if state.closed || self.settler.has_failed() {
+            return;
+        }
+        if let Err(failure) = submit(&mut state.queue) {
+            self.settler.fail(failure);
+        }
+        if !self.in_steps {
+            while self.step_locked(&mut state) {}
         }
         drop(state);
-        self.outlet.deliver();
+        self.settler.outlet().deliver();
+    }
+
+    fn read(&self, read: impl FnOnce(&Settler)) {
+        if !self.state().closed {
+            read(&self.settler);
+            self.settler.outlet().deliver();
+        }
     }
 }
 
-fn damaged(damage: Damage) -> Failure {
+fn failure(what: &str, error: &io::Error) -> Failure {
     Failure {
-        what: "failed to fold a checkpoint into the tables".into(),
-        reason: damage.to_string(),
+        what: format!("failed to {what} on the simulated disk"),
+        reason: error.to_string(),
     }
 }
 
 impl Backend for Memory {
     fn listen(&self, events: Events) {
-        self.outlet.listen(events);
+        self.settler.outlet().listen(events);
     }
 
     fn acquire(&self, partition: PartitionId, slots: Vec<Slot>) {
-        self.with(|state, outlet| {
-            let epoch = state.leases.next_epoch().ok_or_else(|| Failure {
-                what: "failed to give out a lease".into(),
-                reason: "all epochs are used up".into(),
-            })?;
-            let outstanding = Box::new(state.settling.tables().outstanding(&slots));
-            state.leases.grant(partition, epoch, slots);
-            outlet.put([Event::Acquired {
-                partition,
-                epoch,
-                store: StoreId(1),
-                outstanding,
-            }]);
-            Ok(())
-        });
+        self.submit(|queue| queue.acquire(partition, slots));
     }
 
     fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, _hurry: Hurry) {
-        self.with(|state, outlet| {
-            for checkpoint in checkpoints {
-                let number = checkpoint.number;
-                if let Err(reason) = state.leases.admit(partition, epoch, number) {
-                    outlet.put([Event::Refused {
-                        partition,
-                        epoch,
-                        number,
-                        reason,
-                    }]);
-                    continue;
-                }
-                state.position.0 += 1;
-                let position = state.position;
-                state.settling.durable(position, checkpoint);
-                outlet.put([Event::Appended {
-                    partition,
-                    epoch,
-                    number,
-                    position,
-                }]);
-            }
-            let before = state.settling.settled();
-            let settled = state.settling.settle_all().map_err(damaged)?;
-            outlet.put((settled > before).then_some(Event::Settled(settled)));
+        self.submit(|queue| {
+            queue.append(partition, epoch, checkpoints);
             Ok(())
         });
     }
 
     fn load(&self, partition: PartitionId, id: InstanceId) {
-        self.with(|state, outlet| {
-            let image = state.settling.tables().load(id.as_str()).map(Box::new);
-            outlet.put([Event::Loaded { partition, id, image }]);
-            Ok(())
-        });
+        self.read(|settler| settler.load(partition, id));
     }
 
     fn query(&self, query: QueryId, what: Query) {
-        self.with(|state, outlet| {
-            outlet.put([Event::Queried {
-                query,
-                page: state.settling.tables().query(&what),
-            }]);
-            Ok(())
-        });
+        self.read(|settler| settler.query(query, &what));
     }
 
     fn settle(&self, position: Position) {
-        self.with(|state, outlet| {
-            let settled = state.settling.settled();
-            outlet.put((settled >= position).then_some(Event::Settled(settled)));
-            Ok(())
-        });
+        self.read(|settler| settler.settle_to(position));
     }
 
     fn close(&self) {
-        self.state().stopped = true;
+        let mut state = self.state();
+        if state.closed || self.settler.has_failed() {
+            return;
+        }
+        while self.step_locked(&mut state) {}
+        if !self.settler.has_failed() && !state.journal.is_marked() {
+            // Nobody listens any more: a mark that fails is a mark that is not there.
+            let _ = state.journal.mark(true).iter().try_for_each(|io| self.disk.perform(io));
+        }
+        state.closed = true;
+        drop(state);
+        self.settler.outlet().deliver();
     }
 }

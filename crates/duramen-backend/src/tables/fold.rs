@@ -100,8 +100,18 @@ pub enum Damage {
 /// happened, and an event may arrive for a run before the head that names the run does.
 #[derive(Default)]
 struct Promised {
+    /// Inputs of heads: the entry that holds each has not arrived yet.
+    inputs: Vec<Input>,
     runs: Vec<(&'static str, u64)>,
     births: Vec<(&'static str, u64)>,
+}
+
+struct Input {
+    birth: u64,
+    run: u64,
+    sequence: u64,
+    start: u32,
+    length: u32,
 }
 
 impl Tables {
@@ -117,6 +127,19 @@ impl Tables {
                 return Err(Damage::NoRun { change, run });
             }
         }
+        for Input {
+            birth, run, sequence, ..
+        } in promised.inputs
+        {
+            if self.instances.get(&birth).is_some_and(|row| row.head.run == run) {
+                return Err(Damage::NoRow {
+                    change: "Head",
+                    what: "inbox entry",
+                    number: sequence,
+                    of: run,
+                });
+            }
+        }
         for (change, birth) in promised.births {
             if !self.instances.contains_key(&birth) && self.tasks.range(tasks_of(birth)).next().is_some() {
                 return Err(Damage::NoInstance { change, birth });
@@ -127,7 +150,7 @@ impl Tables {
 
     fn fold_change(&mut self, change: Change, promised: &mut Promised) -> Result<(), Damage> {
         match change {
-            Change::Head(head) => self.fold_head(head),
+            Change::Head(head) => self.fold_head(head, promised),
             Change::Tail(tail) => self.fold_tail(tail),
             Change::CustomStatus(status) => self.fold_custom_status(status),
             Change::Arrived(arrived) => self.fold_arrived(arrived, promised),
@@ -164,10 +187,27 @@ impl Tables {
         }
     }
 
-    fn fold_head(&mut self, mut head: Head) -> Result<(), Damage> {
-        const CHANGE: &str = "Head";
-        head.input = self.resolve_text(CHANGE, head.input, head.birth, head.run)?;
-        let birth = head.birth;
+    fn fold_head(&mut self, head: Head, promised: &mut Promised) -> Result<(), Damage> {
+        let (birth, run) = (head.birth, head.run);
+        let input = match &head.input {
+            Some(Text {
+                part: Some(Part {
+                    place: Some(Place::Inbox(sequence)),
+                }),
+                start,
+                length,
+            }) if !self.inbox.contains_key(&(run, *sequence)) => {
+                promised.inputs.push(Input {
+                    birth,
+                    run,
+                    sequence: *sequence,
+                    start: *start,
+                    length: *length,
+                });
+                None
+            }
+            text => self.resolve_text("Head", text.as_ref(), birth, run)?,
+        };
         self.runs.entry(head.run).or_default().birth = birth;
         let created = time(head.created);
         let parent = head.parent.as_ref().map(|parent| Arc::from(parent.id.as_str()));
@@ -183,11 +223,13 @@ impl Tables {
                 }
                 vacant.insert(Instance {
                     id,
+                    head,
+                    input,
                     tail: Tail {
                         birth,
                         ..Tail::default()
                     },
-                    head,
+                    output: None,
                     custom_status: None,
                     elder: Vec::new(),
                 });
@@ -202,6 +244,7 @@ impl Tables {
                     self.by_parent.remove(&(Arc::from(parent.id.as_str()), birth));
                 }
                 row.head = head;
+                row.input = input;
             }
         }
         self.by_created.insert((created, birth));
@@ -209,7 +252,7 @@ impl Tables {
         Ok(())
     }
 
-    fn fold_tail(&mut self, mut tail: Tail) -> Result<(), Damage> {
+    fn fold_tail(&mut self, tail: Tail) -> Result<(), Damage> {
         const CHANGE: &str = "Tail";
         let birth = tail.birth;
         let run = self
@@ -218,7 +261,7 @@ impl Tables {
             .ok_or(Damage::NoInstance { change: CHANGE, birth })?
             .head
             .run;
-        tail.output = self.resolve_text(CHANGE, tail.output, birth, run)?;
+        let output = self.resolve_text(CHANGE, tail.output.as_ref(), birth, run)?;
         let Some(row) = self.instances.get_mut(&birth) else {
             unreachable!("it was there a moment ago")
         };
@@ -231,6 +274,7 @@ impl Tables {
             }
         }
         row.tail = tail;
+        row.output = output;
         Ok(())
     }
 
@@ -247,6 +291,19 @@ impl Tables {
     fn fold_arrived(&mut self, arrived: Arrived, promised: &mut Promised) -> Result<(), Damage> {
         let Arrived { run, sequence, event } = arrived;
         self.run("Arrived", run, promised);
+        if let Some(at) = promised
+            .inputs
+            .iter()
+            .position(|input| (input.run, input.sequence) == (run, sequence))
+        {
+            let Input {
+                birth, start, length, ..
+            } = promised.inputs.swap_remove(at);
+            let text = cut("Head", &event, birth, start, length)?;
+            if let Some(row) = self.instances.get_mut(&birth).filter(|row| row.head.run == run) {
+                row.input = Some(text);
+            }
+        }
         match self.inbox.insert((run, sequence), event) {
             None => Ok(()),
             Some(_) => Err(Damage::OutOfOrder {
@@ -430,34 +487,34 @@ impl Tables {
         }
     }
 
-    /// A text whose part is the text itself, and nothing around it.
     fn resolve_text(
         &self,
         change: &'static str,
-        text: Option<Text>,
+        text: Option<&Text>,
         birth: u64,
         run: u64,
-    ) -> Result<Option<Text>, Damage> {
+    ) -> Result<Option<Bytes>, Damage> {
         let Some(Text { part, start, length }) = text else {
             return Ok(None);
         };
-        let event = self.resolve(change, part, run)?;
-        let (first, end) = (start as usize, start as usize + length as usize);
-        if end > event.len() {
-            return Err(Damage::NoText {
-                change,
-                birth,
-                start,
-                length,
-                event: event.len(),
-            });
-        }
-        Ok(Some(Text {
-            part: Some(Place::Here(event.slice(first..end)).into()),
-            start: 0,
-            length,
-        }))
+        let event = self.resolve(change, part.clone(), run)?;
+        cut(change, &event, birth, *start, *length).map(Some)
     }
+}
+
+/// The text within its event; the memory is shared.
+fn cut(change: &'static str, event: &Bytes, birth: u64, start: u32, length: u32) -> Result<Bytes, Damage> {
+    let (first, end) = (start as usize, start as usize + length as usize);
+    if end > event.len() {
+        return Err(Damage::NoText {
+            change,
+            birth,
+            start,
+            length,
+            event: event.len(),
+        });
+    }
+    Ok(event.slice(first..end))
 }
 
 fn grow(change: &'static str, last: &mut u64, number: u64) -> Result<(), Damage> {

@@ -40,11 +40,14 @@ pub struct Tables {
     by_parent: BTreeSet<(Arc<str>, u64)>,
 }
 
-/// The row of an instance. The texts in head and tail are resolved.
+/// The row of an instance. Head and tail are kept as they came, and beside them what their texts
+/// pointed to at that time.
 struct Instance {
     id: Arc<str>,
     head: Head,
+    input: Option<Bytes>,
     tail: Tail,
+    output: Option<Bytes>,
     custom_status: Option<CustomStatus>,
     /// Runs before the current one that have not been closed; mostly none.
     elder: Vec<u64>,

@@ -3,8 +3,7 @@
 use super::fold::time;
 use super::{Instance, Tables};
 use crate::{Cursor, Order, Page, Query};
-use bytes::Bytes;
-use duramen_core::checkpoint::{Place, Row, Text};
+use duramen_core::checkpoint::Row;
 use duramen_core::time::Time;
 use std::ops::Bound;
 
@@ -15,15 +14,13 @@ impl Tables {
     /// A page of rows. A cursor of another order than the query's gives an empty page.
     pub fn query(&self, query: &Query) -> Page {
         let mut page = Page::default();
-        let mut looked_at = 0;
         let limit = query.limit.max(1);
         let mut last = None;
-        for row in self.candidates(query) {
+        for (looked_at, row) in self.candidates(query).enumerate() {
             if looked_at == QUERY_SCAN {
                 page.next = last;
                 break;
             }
-            looked_at += 1;
             if matches(query, row) {
                 if page.rows.len() == limit {
                     page.next = page.rows.last().map(|row| {
@@ -115,8 +112,8 @@ impl Tables {
             head: row.head.clone(),
             tail: row.tail.clone(),
             custom_status: row.custom_status.clone(),
-            input: row.head.input.as_ref().and_then(text),
-            output: row.tail.output.as_ref().and_then(text),
+            input: row.input.clone(),
+            output: row.output.clone(),
             last_event: self
                 .runs
                 .get(&row.head.run)
@@ -135,13 +132,6 @@ fn cursor(query: &Query, id: &str, created: Time, birth: u64, completed: Time) -
         (Order::Completed, _) => Cursor::Completed(completed, id.to_owned()),
         (Order::Created, Some(_)) => Cursor::Id(id.to_owned()),
         (Order::Created, None) => Cursor::Created(created, birth),
-    }
-}
-
-fn text(text: &Text) -> Option<Bytes> {
-    match text.part.as_ref()?.place.as_ref()? {
-        Place::Here(text) => Some(text.clone()),
-        Place::Inbox(_) | Place::History(_) => None,
     }
 }
 
