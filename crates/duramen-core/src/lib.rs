@@ -21,8 +21,10 @@
 extern crate alloc;
 
 pub mod checkpoint;
+pub mod history;
 pub mod ids;
 pub mod limits;
+pub mod replay;
 pub mod request;
 pub mod time;
 pub mod work;
