@@ -104,17 +104,25 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// Moves everything that waits behind what the writer still has.
-    pub fn drain_into(&mut self, backlog: &mut VecDeque<Submitted>) {
-        backlog.append(&mut self.waiting);
+    /// Takes everything that waits.
+    pub fn take(&mut self) -> VecDeque<Submitted> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Puts back what did not go into a batch, in front of what came meanwhile.
+    pub fn put_back(&mut self, mut rest: VecDeque<Submitted>) {
+        if !rest.is_empty() {
+            rest.append(&mut self.waiting);
+            self.waiting = rest;
+        }
     }
 }
 
-/// Moves what goes into the next batch from the backlog into its frame, and gives it back for its
-/// answers.
-pub fn fill(backlog: &mut VecDeque<Submitted>, frame: &mut Frame) -> Vec<Submitted> {
-    let mut batch = Vec::with_capacity(backlog.len());
-    while let Some(next) = backlog.pop_front() {
+/// Moves what goes into the next batch from the front of what waits into its frame, and gives it back
+/// for its answers.
+pub fn fill(waiting: &mut VecDeque<Submitted>, frame: &mut Frame) -> Vec<Submitted> {
+    let mut batch = Vec::with_capacity(waiting.len());
+    while let Some(next) = waiting.pop_front() {
         encode(&next, frame);
         batch.push(next);
         if frame.len() >= BATCH_BYTES {

@@ -15,7 +15,6 @@ use crate::tables::Settling;
 use crate::{Backend, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
-use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -65,7 +64,6 @@ pub enum MemoryError {
 
 struct State {
     queue: Queue,
-    backlog: VecDeque<Submitted>,
     journal: Journal,
     frame: Frame,
     /// A batch that is written and not synced: the operations left, its answers, its position.
@@ -115,7 +113,6 @@ impl Memory {
             settler: Settler::new(recovered.journal.store(), recovered.settling),
             state: Mutex::new(State {
                 queue: Queue::new(recovered.leases),
-                backlog: VecDeque::new(),
                 journal: recovered.journal,
                 frame: Frame::default(),
                 written: None,
@@ -157,8 +154,9 @@ impl Memory {
             self.settler.settle();
             return true;
         }
-        state.queue.drain_into(&mut state.backlog);
-        let batch = fill(&mut state.backlog, &mut state.frame);
+        let mut waiting = state.queue.take();
+        let batch = fill(&mut waiting, &mut state.frame);
+        state.queue.put_back(waiting);
         if batch.is_empty() {
             return false;
         }
