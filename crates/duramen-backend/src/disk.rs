@@ -102,10 +102,7 @@ impl Disk {
         state.life += 1;
         let mut names = state.durable_names.clone();
         let changed: BTreeSet<_> = state.names.keys().chain(state.durable_names.keys()).cloned().collect();
-        for name in changed
-            .into_iter()
-            .filter(|name| state.names.get(name) != state.durable_names.get(name))
-        {
+        for name in changed.into_iter().filter(|name| state.names.get(name) != state.durable_names.get(name)) {
             if fate(&name, None) != Fate::Lost {
                 match state.names.get(&name) {
                     Some(id) => names.insert(name, *id),
@@ -141,9 +138,7 @@ impl Disk {
 
     /// A disk of its own with the same content.
     pub fn copy(&self) -> Self {
-        Self {
-            state: Arc::new(Mutex::new(self.state().clone())),
-        }
+        Self { state: Arc::new(Mutex::new(self.state().clone())) }
     }
 
     fn change(&self, file: &str, change: impl Fn(&mut Vec<u8>)) {
@@ -168,27 +163,17 @@ impl State {
             Io::Create { file, size } => {
                 let used: u64 = self.files.values().map(|file| file.cached.len() as u64).sum();
                 if self.faults.capacity.is_some_and(|capacity| used + size > capacity) {
-                    return Err(io::Error::new(
-                        io::ErrorKind::StorageFull,
-                        "no space left on the simulated disk",
-                    ));
+                    return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on the simulated disk"));
                 }
                 let zeros = vec![0; usize::try_from(*size).map_err(io::Error::other)?];
                 let id = self.next_file;
                 self.next_file += 1;
-                self.files.insert(
-                    id,
-                    File {
-                        durable: zeros.clone(),
-                        cached: zeros,
-                        dirty: BTreeSet::new(),
-                    },
-                );
+                self.files.insert(id, File { durable: zeros.clone(), cached: zeros, dirty: BTreeSet::new() });
                 self.names.insert(file.clone(), id);
             }
-            Io::Write { file, offset, bytes } => self
-                .file(file)?
-                .write(usize::try_from(*offset).map_err(io::Error::other)?, bytes),
+            Io::Write { file, offset, bytes } => {
+                self.file(file)?.write(usize::try_from(*offset).map_err(io::Error::other)?, bytes)
+            }
             Io::Sync { file } => {
                 self.syncs += 1;
                 let fail = self.faults.fail_syncs;

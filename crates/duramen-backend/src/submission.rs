@@ -57,10 +57,7 @@ pub struct Queue {
 impl Queue {
     /// An empty queue of a store whose epochs so far are known.
     pub fn new(leases: Leases) -> Self {
-        Self {
-            leases,
-            waiting: VecDeque::new(),
-        }
+        Self { leases, waiting: VecDeque::new() }
     }
 
     /// Takes the request for a lease. The lease before it is over at once.
@@ -70,11 +67,7 @@ impl Queue {
             reason: format!("all {} epochs of the store are used up", Epoch::MAX),
         })?;
         self.leases.grant(partition, epoch, slots.clone());
-        self.waiting.push_back(Submitted::Lease {
-            partition,
-            epoch,
-            slots,
-        });
+        self.waiting.push_back(Submitted::Lease { partition, epoch, slots });
         Ok(())
     }
 
@@ -82,20 +75,10 @@ impl Queue {
     pub fn append(&mut self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>) {
         for checkpoint in checkpoints {
             let number = checkpoint.number;
-            self.waiting
-                .push_back(match self.leases.admit(partition, epoch, number) {
-                    Ok(()) => Submitted::Append {
-                        partition,
-                        epoch,
-                        checkpoint,
-                    },
-                    Err(reason) => Submitted::Refused {
-                        partition,
-                        epoch,
-                        number,
-                        reason,
-                    },
-                });
+            self.waiting.push_back(match self.leases.admit(partition, epoch, number) {
+                Ok(()) => Submitted::Append { partition, epoch, checkpoint },
+                Err(reason) => Submitted::Refused { partition, epoch, number, reason },
+            });
         }
     }
 
@@ -134,16 +117,8 @@ pub fn fill(waiting: &mut VecDeque<Submitted>, frame: &mut Frame) -> Vec<Submitt
 
 fn encode(submitted: &Submitted, frame: &mut Frame) {
     match submitted {
-        Submitted::Lease {
-            partition,
-            epoch,
-            slots,
-        } => frame.lease(*partition, *epoch, slots),
-        Submitted::Append {
-            partition,
-            epoch,
-            checkpoint,
-        } => frame.checkpoint(*partition, *epoch, checkpoint),
+        Submitted::Lease { partition, epoch, slots } => frame.lease(*partition, *epoch, slots),
+        Submitted::Append { partition, epoch, checkpoint } => frame.checkpoint(*partition, *epoch, checkpoint),
         Submitted::Refused { .. } => {}
     }
 }

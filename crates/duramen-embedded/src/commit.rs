@@ -63,12 +63,7 @@ impl Committer {
                 asleep: false,
             }),
             wake: Condvar::new(),
-            log: Mutex::new(Log {
-                journal,
-                frame: Frame::default(),
-                preparing: false,
-                gave_up: false,
-            }),
+            log: Mutex::new(Log { journal, frame: Frame::default(), preparing: false, gave_up: false }),
             prepared: Condvar::new(),
         }
     }
@@ -117,11 +112,7 @@ impl Committer {
                 return;
             } else if let Some(since) = front.unmarked_since {
                 let left = QUIET.saturating_sub(since.elapsed());
-                front = if left.is_zero() {
-                    self.mark(front, false)
-                } else {
-                    self.wait(front, Some(left))
-                };
+                front = if left.is_zero() { self.mark(front, false) } else { self.wait(front, Some(left)) };
             } else {
                 front = self.wait(front, None);
             }
@@ -224,11 +215,7 @@ impl Committer {
                 tracing::warn!(%failure, "a segment of the journal could not be made ahead of its use");
                 // What there is of it only takes up space; opening would remove it too.
                 let leftovers = plan.io.iter().filter_map(|io| {
-                    if let Io::Create { file, .. } = io {
-                        Some(Io::Remove { file: file.clone() })
-                    } else {
-                        None
-                    }
+                    if let Io::Create { file, .. } = io { Some(Io::Remove { file: file.clone() }) } else { None }
                 });
                 let _ = self.files.perform(&leftovers.collect::<Vec<_>>());
             }
@@ -238,12 +225,7 @@ impl Committer {
 
     fn wait<'a>(&self, mut front: MutexGuard<'a, Front>, limit: Option<Duration>) -> MutexGuard<'a, Front> {
         match limit {
-            Some(limit) => {
-                self.wake
-                    .wait_timeout(front, limit)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
+            Some(limit) => self.wake.wait_timeout(front, limit).unwrap_or_else(PoisonError::into_inner).0,
             None => {
                 front.asleep = true;
                 let mut front = self.wake.wait(front).unwrap_or_else(PoisonError::into_inner);

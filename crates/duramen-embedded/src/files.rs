@@ -37,18 +37,11 @@ pub(crate) enum Place {
 
 impl Files {
     pub(crate) fn new(place: Place) -> Self {
-        Self {
-            place,
-            syncs: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-        }
+        Self { place, syncs: AtomicU64::new(0), written: AtomicU64::new(0) }
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        Counters {
-            syncs: self.syncs.load(Ordering::Relaxed),
-            written_bytes: self.written.load(Ordering::Relaxed),
-        }
+        Counters { syncs: self.syncs.load(Ordering::Relaxed), written_bytes: self.written.load(Ordering::Relaxed) }
     }
 
     pub(crate) fn list(&self) -> io::Result<Vec<String>> {
@@ -109,24 +102,15 @@ impl Files {
             Io::Remove { file } => ("remove".to_owned(), file.as_str()),
             Io::SyncFolder => ("sync the folder".to_owned(), ""),
         };
-        Failure {
-            what: format!("failed to {what} {}", self.name(file)),
-            reason: error.to_string(),
-        }
+        Failure { what: format!("failed to {what} {}", self.name(file)), reason: error.to_string() }
     }
 }
 
 #[cfg(test)]
 fn simulated_cost(io: &Io) -> Cost {
     match io {
-        Io::Create { size, .. } => Cost {
-            syncs: 1,
-            written: *size,
-        },
-        Io::Write { bytes, .. } => Cost {
-            syncs: 0,
-            written: bytes.len() as u64,
-        },
+        Io::Create { size, .. } => Cost { syncs: 1, written: *size },
+        Io::Write { bytes, .. } => Cost { syncs: 0, written: bytes.len() as u64 },
         Io::Sync { .. } | Io::SyncFolder => Cost { syncs: 1, written: 0 },
         Io::Rename { .. } | Io::Remove { .. } => Cost::default(),
     }

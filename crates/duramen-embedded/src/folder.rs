@@ -38,35 +38,18 @@ impl Folder {
         let journal = path.join("journal");
         fs::create_dir_all(&journal).map_err(failed("make the folder", &journal))?;
         let lock_path = path.join("lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path);
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(failed("open", &lock_path))?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => OpenError::Locked {
-                folder: path.to_owned(),
-            },
-            TryLockError::Error(source) => OpenError::Files {
-                what: "lock",
-                path: lock_path,
-                source,
-            },
+            TryLockError::WouldBlock => OpenError::Locked { folder: path.to_owned() },
+            TryLockError::Error(source) => OpenError::Files { what: "lock", path: lock_path, source },
         })?;
         // The names of the folders themselves; a file in a folder that a crash takes away is lost.
-        for folder in [Some(path), path.parent()]
-            .into_iter()
-            .flatten()
-            .filter(|folder| !folder.as_os_str().is_empty())
+        for folder in [Some(path), path.parent()].into_iter().flatten().filter(|folder| !folder.as_os_str().is_empty())
         {
             sync_folder(folder).map_err(failed("sync the folder", folder))?;
         }
-        Ok(Self {
-            journal,
-            open: Mutex::default(),
-            lock,
-        })
+        Ok(Self { journal, open: Mutex::default(), lock })
     }
 
     /// Lets another process have the folder; this one does not touch it any more.
@@ -101,10 +84,7 @@ impl Folder {
             Io::Create { file, size } => self.create(file, *size),
             Io::Write { file, offset, bytes } => {
                 write_at(&*self.file(file)?, bytes, *offset)?;
-                Ok(Cost {
-                    syncs: 0,
-                    written: bytes.len() as u64,
-                })
+                Ok(Cost { syncs: 0, written: bytes.len() as u64 })
             }
             Io::Sync { file } => {
                 self.file(file)?.sync_data()?;
@@ -131,12 +111,7 @@ impl Folder {
     }
 
     fn create(&self, name: &str, size: u64) -> io::Result<Cost> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .read(true)
-            .write(true)
-            .open(self.path(name))?;
+        let mut file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(self.path(name))?;
         let zeros = vec![0; ZEROS];
         let mut left = size;
         while left > 0 {
@@ -145,14 +120,8 @@ impl Folder {
             left -= now as u64;
         }
         file.sync_all()?;
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), Arc::new(file));
-        Ok(Cost {
-            syncs: 1,
-            written: size,
-        })
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::new(file));
+        Ok(Cost { syncs: 1, written: size })
     }
 
     fn file(&self, name: &str) -> io::Result<Arc<File>> {

@@ -66,28 +66,17 @@ impl Embedded {
         }
         let settler = Settler::new(journal.store(), recovered.settling);
         let committer = Arc::new(Committer::new(files, journal, recovered.leases, settler));
-        let store = Self {
-            committer,
-            threads: Mutex::default(),
-        };
+        let store = Self { committer, threads: Mutex::default() };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
-            spawned.map_err(|source| OpenError::Files {
-                what: "start a thread for",
-                path: path.to_owned(),
-                source,
-            })
+            spawned.map_err(|source| OpenError::Files { what: "start a thread for", path: path.to_owned(), source })
         };
         let (writer, settler) = (store.committer.clone(), store.committer.clone());
         let threads = [
             spawn("duramen-write", Box::new(move || writer.run()))?,
             spawn("duramen-settle", Box::new(move || settler.run_chores()))?,
         ];
-        store
-            .threads
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(threads);
+        store.threads.lock().unwrap_or_else(PoisonError::into_inner).extend(threads);
         Ok(store)
     }
 
@@ -104,35 +93,21 @@ impl Embedded {
 
 /// Reads what is there.
 fn recover(path: &Path, files: &Files, sizes: SegmentSizes) -> Result<Recovered, OpenError> {
-    let unreadable = |source| OpenError::Files {
-        what: "read the journal of the store in",
-        path: path.to_owned(),
-        source,
-    };
-    let damaged = |source| OpenError::Recovery {
-        folder: path.to_owned(),
-        source,
-    };
+    let unreadable =
+        |source| OpenError::Files { what: "read the journal of the store in", path: path.to_owned(), source };
+    let damaged = |source| OpenError::Recovery { folder: path.to_owned(), source };
     let mut recovery = Recovery::new(sizes);
     let mut unfinished = Vec::new();
     for file in files.list().map_err(unreadable)? {
         if is_unfinished(&file) {
             unfinished.push(Io::Remove { file });
         } else if segment_number(&file).is_some() {
-            recovery
-                .segment(&file, files.read(&file).map_err(unreadable)?)
-                .map_err(damaged)?;
+            recovery.segment(&file, files.read(&file).map_err(unreadable)?).map_err(damaged)?;
         }
     }
     let mut recovered = recovery.finish().map_err(damaged)?.unwrap_or_else(|| {
         let (journal, io) = Journal::create(random_store_id(), sizes);
-        Recovered {
-            journal,
-            io,
-            torn: None,
-            leases: Leases::default(),
-            settling: Settling::default(),
-        }
+        Recovered { journal, io, torn: None, leases: Leases::default(), settling: Settling::default() }
     });
     recovered.io.splice(0..0, unfinished);
     Ok(recovered)
@@ -149,8 +124,7 @@ impl Backend for Embedded {
     }
 
     fn acquire(&self, partition: PartitionId, slots: Vec<Slot>) {
-        self.committer
-            .submit(Hurry::Busy, |queue| queue.acquire(partition, slots));
+        self.committer.submit(Hurry::Busy, |queue| queue.acquire(partition, slots));
     }
 
     fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, hurry: Hurry) {

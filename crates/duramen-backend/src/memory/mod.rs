@@ -32,14 +32,7 @@ pub struct MemoryOptions {
 impl Default for MemoryOptions {
     fn default() -> Self {
         // Small segments: a hub in a test should not cost 64 MiB.
-        Self {
-            store: StoreId(1),
-            sizes: SegmentSizes {
-                first: 1 << 18,
-                next: 1 << 20,
-            },
-            in_steps: false,
-        }
+        Self { store: StoreId(1), sizes: SegmentSizes { first: 1 << 18, next: 1 << 20 }, in_steps: false }
     }
 }
 
@@ -98,13 +91,7 @@ impl Memory {
         }
         let recovered = recovery.finish()?.unwrap_or_else(|| {
             let (journal, io) = Journal::create(options.store, options.sizes);
-            Recovered {
-                journal,
-                io,
-                torn: None,
-                leases: Leases::default(),
-                settling: Settling::default(),
-            }
+            Recovered { journal, io, torn: None, leases: Leases::default(), settling: Settling::default() }
         });
         recovered.io.iter().try_for_each(|io| disk.perform(io))?;
         Ok(Self {
@@ -166,9 +153,7 @@ impl Memory {
             return true;
         }
         let (mut io, position) = state.journal.batch(&mut state.frame);
-        let Some(sync) = io.pop() else {
-            unreachable!("a batch ends with its sync")
-        };
+        let Some(sync) = io.pop() else { unreachable!("a batch ends with its sync") };
         match io.iter().try_for_each(|io| self.disk.perform(io)) {
             Ok(()) => state.written = Some((sync, batch, position)),
             Err(error) => self.settler.fail(failure("write to the journal", &error)),
@@ -200,10 +185,7 @@ impl Memory {
 }
 
 fn failure(what: &str, error: &io::Error) -> Failure {
-    Failure {
-        what: format!("failed to {what} on the simulated disk"),
-        reason: error.to_string(),
-    }
+    Failure { what: format!("failed to {what} on the simulated disk"), reason: error.to_string() }
 }
 
 impl Backend for Memory {
