@@ -21,9 +21,14 @@
 extern crate alloc;
 
 pub mod checkpoint;
+pub mod dispatch;
+mod event;
 pub mod history;
 pub mod ids;
+mod instance;
 pub mod limits;
+mod message;
+pub mod partition;
 pub mod replay;
 pub mod request;
 pub mod time;
