@@ -218,6 +218,17 @@ impl Opening {
             });
         }
         if let Some(first) = self.first.filter(|first| *first > self.position + 1) {
+            if let Some(begin) = self.segments.front().filter(|begin| begin.last == 0) {
+                let what = format!(
+                    "batch {} cannot be read, and batch {first} follows in another segment",
+                    self.position + 1
+                );
+                return Err(JournalError::Damaged {
+                    file: segment_file(begin.number),
+                    offset: BLOCK as u64,
+                    what,
+                });
+            }
             return Err(JournalError::Before {
                 position: self.position,
                 first,
