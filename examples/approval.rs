@@ -28,8 +28,8 @@ async fn approve(ctx: OrchestrationContext, (claim, patience_ms): (String, u64))
     match ctx.wait_for_event::<bool>("Approval").timeout(patience).await {
         Ok(true) => Ok(format!("{claim} was approved")),
         Ok(false) => Ok(format!("{claim} was rejected")),
-        Err(failure) if failure.is_timeout() => ctx.call_activity(Escalate, claim).await,
-        Err(failure) => Err(failure),
+        Err(failure) if failure.is_timeout() => Ok(ctx.call_activity(Escalate, claim).await?),
+        Err(failure) => Err(failure.into()),
     }
 }
 

@@ -33,7 +33,7 @@ async fn clean_for_ever(ctx: OrchestrationContext, round: u32) -> Result<String>
     match ctx.wait_for_event::<()>("stop").timeout(Duration::from_millis(50)).await {
         Ok(()) => Ok("stopped when asked to".to_owned()),
         Err(failure) if failure.is_timeout() => ctx.continue_as_new(round + 1),
-        Err(failure) => Err(failure),
+        Err(failure) => Err(failure.into()),
     }
 }
 

@@ -116,7 +116,7 @@ impl fmt::Display for Workload {
 }
 
 fn check(right: bool, result: &dyn fmt::Debug) -> Result<()> {
-    if right { Ok(()) } else { Err(std::io::Error::other(format!("wrong result: {result:?}")).into()) }
+    if right { Ok(()) } else { Err(Error::msg(format!("wrong result: {result:?}"))) }
 }
 
 /// Everything that the workloads call.
@@ -175,7 +175,7 @@ async fn long(ctx: OrchestrationContext, n: u64) -> Result<u64> {
 
 #[orchestrator]
 async fn child(ctx: OrchestrationContext, number: u64) -> Result<u64> {
-    ctx.call_activity(Double, number).await
+    Ok(ctx.call_activity(Double, number).await?)
 }
 
 #[orchestrator]
