@@ -4,8 +4,19 @@
 //! as an [`Event`]. A backend is dumb: it writes checkpoints in order, folds their changes into rows
 //! and gives rows back, and never looks into a history event.
 
+pub mod disk;
+pub mod journal;
+pub mod leases;
+mod memory;
+mod outlet;
 mod query;
+pub mod recovery;
+pub mod settler;
+pub mod submission;
+pub mod tables;
 
+pub use memory::{Memory, MemoryError, MemoryOptions};
+pub use outlet::Outlet;
 pub use query::{Cursor, Order, Page, Query};
 
 use duramen_core::checkpoint::{Checkpoint, Image, Outstanding};

@@ -8,6 +8,7 @@
 //! The messages are protobuf, so that a new field is skipped by an old reader and absent for a new
 //! one. Numbers of fields are never used again.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,11 +38,11 @@ pub struct Delta {
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum Change {
     /// Inserts an instance, or gives the one of this birth a new fixed part (ContinueAsNew, rewind).
-    #[prost(message, tag = "1")]
-    Head(Head),
+    #[prost(message, boxed, tag = "1")]
+    Head(Box<Head>),
     /// Replaces the moving part of an instance.
-    #[prost(message, tag = "2")]
-    Tail(Tail),
+    #[prost(message, boxed, tag = "2")]
+    Tail(Box<Tail>),
     /// Replaces the custom status of an instance.
     #[prost(message, tag = "3")]
     CustomStatus(CustomStatus),
@@ -116,7 +117,8 @@ pub struct Head {
     /// When it is to begin, if a client said so.
     #[prost(message, optional, tag = "10")]
     pub scheduled: Option<Timestamp>,
-    /// The input of this execution.
+    /// The input of this execution. An inbox entry that it points to may arrive later in the same
+    /// checkpoint.
     #[prost(message, optional, tag = "11")]
     pub input: Option<Text>,
     /// Every rewind so far.
@@ -329,12 +331,16 @@ pub struct Task {
     /// The execution that asked for it.
     #[prost(string, tag = "3")]
     pub execution_id: String,
-    /// The encoded TaskScheduled. The settled row holds the bytes.
+    /// The encoded TaskScheduled. The settled row holds the bytes; absent in a change of a task that
+    /// is open, it stays what it was.
     #[prost(message, optional, tag = "4")]
     pub event: Option<Part>,
     /// Dispatches that count against it.
     #[prost(uint32, tag = "5")]
     pub failed_dispatches: u32,
+    /// The orchestration's version: an activity without one runs as that.
+    #[prost(string, optional, tag = "6")]
+    pub version: Option<String>,
 }
 
 /// Names a timer.

@@ -33,7 +33,10 @@ impl InstanceId {
         match entity_name_end(&self.0) {
             // The name of an entity is compared without case, its key with it.
             Some(end) => {
-                self.0[..end].chars().flat_map(char::to_lowercase).for_each(|c| c.encode_utf8(&mut [0; 4]).bytes().for_each(&mut step));
+                self.0[..end]
+                    .chars()
+                    .flat_map(char::to_lowercase)
+                    .for_each(|c| c.encode_utf8(&mut [0; 4]).bytes().for_each(&mut step));
                 self.0[end..].bytes().for_each(&mut step);
             }
             None => self.0.bytes().for_each(&mut step),

@@ -21,8 +21,13 @@
 extern crate alloc;
 
 pub mod checkpoint;
+pub mod dispatch;
+mod event;
 pub mod ids;
+mod instance;
 pub mod limits;
+mod message;
+pub mod partition;
 pub mod request;
 pub mod time;
 pub mod work;

@@ -54,7 +54,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { episode_limit: Duration::from_secs(300), activity_limit: None, unknown_wait: Duration::from_secs(60), evict_at_once: false }
+        Self {
+            episode_limit: Duration::from_secs(300),
+            activity_limit: None,
+            unknown_wait: Duration::from_secs(60),
+            evict_at_once: false,
+        }
     }
 }
 
@@ -62,7 +67,9 @@ impl Default for Settings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadInput {
     /// The id is empty, too long, begins with `@` or holds a character that it may not.
-    #[error("instance id {id:?} {problem}; use 1 to 256 characters without `/ \\ # ?` and control characters, not beginning with `@`")]
+    #[error(
+        "instance id {id:?} {problem}; use 1 to 256 characters without `/ \\ # ?` and control characters, not beginning with `@`"
+    )]
     InstanceId {
         /// The id, cut to 64 characters.
         id: alloc::string::String,
@@ -78,7 +85,9 @@ pub enum BadInput {
         problem: &'static str,
     },
     /// A payload is larger than [`PAYLOAD_BYTES`].
-    #[error("the {what} has {bytes} bytes, more than the {PAYLOAD_BYTES} allowed; store it elsewhere and pass a reference")]
+    #[error(
+        "the {what} has {bytes} bytes, more than the {PAYLOAD_BYTES} allowed; store it elsewhere and pass a reference"
+    )]
     Payload {
         /// Which payload.
         what: &'static str,

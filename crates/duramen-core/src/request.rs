@@ -2,6 +2,7 @@
 
 use crate::ids::{Birth, InstanceId};
 use crate::limits::BadInput;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -22,17 +23,51 @@ pub enum Request {
     /// The state of an instance once it has begun, or has ended.
     Wait(Wait),
     /// Raise an event.
-    Raise { /** The target. */ id: InstanceId, /** Kept as given. */ name: String, /** JSON text. */ input: Option<String> },
+    Raise {
+        /** The target. */
+        id: InstanceId,
+        /** Kept as given. */
+        name: String,
+        /** JSON text. */
+        input: Option<String>,
+    },
     /// Suspend an instance.
-    Suspend { /** The target. */ id: InstanceId, /** Why. */ reason: Option<String> },
+    Suspend {
+        /** The target. */
+        id: InstanceId,
+        /** Why. */
+        reason: Option<String>,
+    },
     /// Resume an instance.
-    Resume { /** The target. */ id: InstanceId, /** Why. */ reason: Option<String> },
+    Resume {
+        /** The target. */
+        id: InstanceId,
+        /** Why. */
+        reason: Option<String>,
+    },
     /// Terminate an instance.
-    Terminate { /** The target. */ id: InstanceId, /** Becomes its output. */ output: Option<String>, /** With its children. */ recurse: bool },
+    Terminate {
+        /** The target. */
+        id: InstanceId,
+        /** Becomes its output. */
+        output: Option<String>,
+        /** With its children. */
+        recurse: bool,
+    },
     /// Rewind a failed instance to where it failed.
-    Rewind { /** The target. */ id: InstanceId, /** Why. */ reason: Option<String> },
+    Rewind {
+        /** The target. */
+        id: InstanceId,
+        /** Why. */
+        reason: Option<String>,
+    },
     /// Start the same function with the same input again: under a new id, or over the ended one.
-    Restart { /** The original. */ id: InstanceId, /** The id of the copy; `None` keeps the original's. */ new_id: Option<InstanceId> },
+    Restart {
+        /** The original. */
+        id: InstanceId,
+        /** The id of the copy; `None` keeps the original's. */
+        new_id: Option<InstanceId>,
+    },
     /// Remove an instance that has ended.
     Purge(InstanceId),
     /// The history of the current execution.
@@ -91,9 +126,16 @@ pub enum Until {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// The start landed, or attached to what was there.
-    Started { /** The id. */ id: InstanceId, /** Its birth, to bind waits to. */ birth: Birth, /** Whether it was there before. */ attached: bool },
+    Started {
+        /** The id. */
+        id: InstanceId,
+        /** Its birth, to bind waits to. */
+        birth: Birth,
+        /** Whether it was there before. */
+        attached: bool,
+    },
     /// The state, or `None` when there is no such instance.
-    State(Option<OrchestrationState>),
+    State(Option<Box<OrchestrationState>>),
     /// Accepted.
     Done,
     /// Whether there was an ended instance, which is now gone.
@@ -111,11 +153,27 @@ pub enum Refusal {
     #[error("no orchestration instance {0:?} exists")]
     NotFound(String),
     /// A start met an instance that it may not replace.
-    #[error("an orchestration instance already exists under the id {id:?} (it is {status}); wait for it, use another id, or allow its status to be replaced")]
-    AlreadyExists { /** The id. */ id: String, /** Its status. */ status: &'static str },
+    #[error(
+        "an orchestration instance already exists under the id {id:?} (it is {status}); wait for it, use another id, or allow its status to be replaced"
+    )]
+    AlreadyExists {
+        /** The id. */
+        id: String,
+        /** Its status. */
+        status: &'static str,
+    },
     /// The instance's status does not allow it.
     #[error("{what} of instance {id:?} is not possible while it is {status}: {why}")]
-    WrongStatus { /** What was asked. */ what: &'static str, /** The id. */ id: String, /** Its status. */ status: &'static str, /** The rule. */ why: &'static str },
+    WrongStatus {
+        /** What was asked. */
+        what: &'static str,
+        /** The id. */
+        id: String,
+        /** Its status. */
+        status: &'static str,
+        /** The rule. */
+        why: &'static str,
+    },
     /// The instance that the wait was bound to has been replaced by another under the same id.
     #[error("instance {0:?} has been replaced by a new one under the same id; wait by id to follow that one")]
     Replaced(String),

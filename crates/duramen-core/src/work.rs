@@ -108,7 +108,10 @@ impl Answer {
     /// The item that the answer is about.
     pub fn token(&self) -> Token {
         match self {
-            Self::Orchestrator(token, _) | Self::Activity(token, _) | Self::Abandoned(token, _) | Self::WrittenOff(token) => *token,
+            Self::Orchestrator(token, _)
+            | Self::Activity(token, _)
+            | Self::Abandoned(token, _)
+            | Self::WrittenOff(token) => *token,
         }
     }
 }

@@ -1,0 +1,233 @@
+//! The backend over a simulated disk: for tests, for the simulator, and for hubs whose work need not
+//! outlive them.
+//!
+//! It is the embedded store without threads: the same journal, the same rules of opening, the same
+//! tables. By default every call is answered at once, in the calling thread. In steps, appends wait
+//! until somebody calls [`Memory::step`], which does one write or one sync.
+
+use crate::disk::Disk;
+use crate::journal::{Frame, Io, Journal, SegmentSizes, is_unfinished, segment_number};
+use crate::leases::Leases;
+use crate::recovery::{Recovered, Recovery, RecoveryError};
+use crate::settler::Settler;
+use crate::submission::{Queue, Submitted, fill};
+use crate::tables::Settling;
+use crate::{Backend, Events, Failure, Hurry, Query, QueryId};
+use duramen_core::checkpoint::Checkpoint;
+use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How a store in memory is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryOptions {
+    /// The number of a store that is made.
+    pub store: StoreId,
+    /// How large segments are.
+    pub sizes: SegmentSizes,
+    /// Whether appends wait for [`Memory::step`].
+    pub in_steps: bool,
+}
+
+impl Default for MemoryOptions {
+    fn default() -> Self {
+        // Small segments: a hub in a test should not cost 64 MiB.
+        Self { store: StoreId(1), sizes: SegmentSizes { first: 1 << 18, next: 1 << 20 }, in_steps: false }
+    }
+}
+
+/// A store on a simulated disk.
+pub struct Memory {
+    in_steps: bool,
+    disk: Disk,
+    settler: Settler,
+    state: Mutex<State>,
+}
+
+/// Why a simulated disk is not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// What is on it cannot be read.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The disk did not do what it was told.
+    #[error("failed to open the simulated disk: {0}")]
+    Disk(#[from] io::Error),
+}
+
+struct State {
+    queue: Queue,
+    journal: Journal,
+    frame: Frame,
+    /// A batch that is written and not synced: the operations left, its answers, its position.
+    written: Option<(Io, Vec<Submitted>, Position)>,
+    closed: bool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory {
+    /// An empty store on a disk of its own, which answers at once.
+    pub fn new() -> Self {
+        match Self::open(Disk::new(), MemoryOptions::default()) {
+            Ok(memory) => memory,
+            Err(error) => unreachable!("an empty disk without faults cannot fail: {error}"),
+        }
+    }
+
+    /// The store on this disk, as it is after whatever happened to it.
+    pub fn open(disk: Disk, options: MemoryOptions) -> Result<Self, MemoryError> {
+        let mut recovery = Recovery::new(options.sizes);
+        for file in disk.list() {
+            if is_unfinished(&file) {
+                disk.perform(&Io::Remove { file })?;
+            } else if segment_number(&file).is_some() {
+                recovery.segment(&file, disk.read(&file)?)?;
+            }
+        }
+        let recovered = recovery.finish()?.unwrap_or_else(|| {
+            let (journal, io) = Journal::create(options.store, options.sizes);
+            Recovered { journal, io, torn: None, leases: Leases::default(), settling: Settling::default() }
+        });
+        recovered.io.iter().try_for_each(|io| disk.perform(io))?;
+        Ok(Self {
+            in_steps: options.in_steps,
+            disk,
+            settler: Settler::new(recovered.journal.store(), recovered.settling),
+            state: Mutex::new(State {
+                queue: Queue::new(recovered.leases),
+                journal: recovered.journal,
+                frame: Frame::default(),
+                written: None,
+                closed: false,
+            }),
+        })
+    }
+
+    /// The disk that the store is on.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// Writes the next batch, or syncs the one that is written and answers for it. Says whether
+    /// there was anything to do.
+    pub fn step(&self) -> bool {
+        let mut state = self.state();
+        let stepped = self.step_locked(&mut state);
+        drop(state);
+        self.settler.outlet().deliver();
+        stepped
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn step_locked(&self, state: &mut State) -> bool {
+        if self.settler.has_failed() {
+            return false;
+        }
+        if let Some((sync, batch, position)) = state.written.take() {
+            if let Err(error) = self.disk.perform(&sync) {
+                self.settler.fail(failure("sync the journal", &error));
+                return true;
+            }
+            state.journal.synced();
+            self.settler.committed(batch, position);
+            self.settler.settle();
+            return true;
+        }
+        let mut waiting = state.queue.take();
+        let batch = fill(&mut waiting, &mut state.frame);
+        state.queue.put_back(waiting);
+        if batch.is_empty() {
+            return false;
+        }
+        if state.frame.is_empty() {
+            // Nothing but refusals: there is nothing to write.
+            self.settler.committed(batch, state.journal.end());
+            return true;
+        }
+        let (mut io, position) = state.journal.batch(&mut state.frame);
+        let Some(sync) = io.pop() else { unreachable!("a batch ends with its sync") };
+        match io.iter().try_for_each(|io| self.disk.perform(io)) {
+            Ok(()) => state.written = Some((sync, batch, position)),
+            Err(error) => self.settler.fail(failure("write to the journal", &error)),
+        }
+        true
+    }
+
+    fn submit(&self, submit: impl FnOnce(&mut Queue) -> Result<(), Failure>) {
+        let mut state = self.state();
+        if state.closed || self.settler.has_failed() {
+            return;
+        }
+        if let Err(failure) = submit(&mut state.queue) {
+            self.settler.fail(failure);
+        }
+        if !self.in_steps {
+            while self.step_locked(&mut state) {}
+        }
+        drop(state);
+        self.settler.outlet().deliver();
+    }
+
+    fn read(&self, read: impl FnOnce(&Settler)) {
+        if !self.state().closed {
+            read(&self.settler);
+            self.settler.outlet().deliver();
+        }
+    }
+}
+
+fn failure(what: &str, error: &io::Error) -> Failure {
+    Failure { what: format!("failed to {what} on the simulated disk"), reason: error.to_string() }
+}
+
+impl Backend for Memory {
+    fn listen(&self, events: Events) {
+        self.settler.outlet().listen(events);
+    }
+
+    fn acquire(&self, partition: PartitionId, slots: Vec<Slot>) {
+        self.submit(|queue| queue.acquire(partition, slots));
+    }
+
+    fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, _hurry: Hurry) {
+        self.submit(|queue| {
+            queue.append(partition, epoch, checkpoints);
+            Ok(())
+        });
+    }
+
+    fn load(&self, partition: PartitionId, id: InstanceId) {
+        self.read(|settler| settler.load(partition, id));
+    }
+
+    fn query(&self, query: QueryId, what: Query) {
+        self.read(|settler| settler.query(query, &what));
+    }
+
+    fn settle(&self, position: Position) {
+        self.read(|settler| settler.settle_to(position));
+    }
+
+    fn close(&self) {
+        let mut state = self.state();
+        if state.closed || self.settler.has_failed() {
+            return;
+        }
+        while self.step_locked(&mut state) {}
+        if !self.settler.has_failed() && !state.journal.is_marked() {
+            // Nobody listens any more: a mark that fails is a mark that is not there.
+            let _ = state.journal.mark(true).iter().try_for_each(|io| self.disk.perform(io));
+        }
+        state.closed = true;
+        drop(state);
+        self.settler.outlet().deliver();
+    }
+}

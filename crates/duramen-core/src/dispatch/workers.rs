@@ -1,0 +1,125 @@
+//! Connected workers: what they take, and how much more of it.
+
+use super::queues::Label;
+use crate::work::{Announcement, Filters, WorkKind, WorkerId};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+#[derive(Debug)]
+struct Worker {
+    in_process: bool,
+    orchestrators: usize,
+    activities: usize,
+    filters: Option<Filters>,
+}
+
+impl Worker {
+    fn room(&self, kind: WorkKind) -> usize {
+        match kind {
+            WorkKind::Orchestrator => self.orchestrators,
+            WorkKind::Activity => self.activities,
+        }
+    }
+
+    fn room_mut(&mut self, kind: WorkKind) -> &mut usize {
+        match kind {
+            WorkKind::Orchestrator => &mut self.orchestrators,
+            WorkKind::Activity => &mut self.activities,
+        }
+    }
+
+    fn takes(&self, kind: WorkKind, label: &Label) -> bool {
+        let Some(filters) = &self.filters else { return true };
+        let listed = match kind {
+            WorkKind::Orchestrator => &filters.orchestrators,
+            WorkKind::Activity => &filters.activities,
+        };
+        let version = label.version.as_deref().unwrap_or("");
+        listed.iter().any(|(name, versions)| {
+            *name == label.name && (versions.is_empty() || versions.iter().any(|listed| listed == version))
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Workers {
+    workers: BTreeMap<WorkerId, Worker>,
+    room: [usize; 2],
+    /// The worker that was chosen last: the next choice begins behind it.
+    last: Option<WorkerId>,
+}
+
+fn index(kind: WorkKind) -> usize {
+    match kind {
+        WorkKind::Orchestrator => 0,
+        WorkKind::Activity => 1,
+    }
+}
+
+impl Workers {
+    pub(super) fn join(&mut self, id: WorkerId, announcement: Announcement) {
+        let Announcement { in_process, orchestrators, activities, filters } = announcement;
+        let lower = |listed: Vec<(String, Vec<String>)>| {
+            listed.into_iter().map(|(name, versions)| (name.to_lowercase(), versions)).collect()
+        };
+        let filters = filters.map(|filters| Filters {
+            orchestrators: lower(filters.orchestrators),
+            activities: lower(filters.activities),
+        });
+        self.room[0] += orchestrators;
+        self.room[1] += activities;
+        self.workers.insert(id, Worker { in_process, orchestrators, activities, filters });
+    }
+
+    pub(super) fn leave(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.remove(&id) {
+            self.room[0] -= worker.orchestrators;
+            self.room[1] -= worker.activities;
+        }
+    }
+
+    /// Room for items of a kind, over all workers.
+    pub(super) fn room(&self, kind: WorkKind) -> usize {
+        self.room[index(kind)]
+    }
+
+    pub(super) fn freed(&mut self, id: WorkerId, kind: WorkKind) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            *worker.room_mut(kind) += 1;
+            self.room[index(kind)] += 1;
+        }
+    }
+
+    pub(super) fn take(&mut self, id: WorkerId, kind: WorkKind) {
+        let worker = self.workers.get_mut(&id).expect("a worker that was chosen is here");
+        *worker.room_mut(kind) -= 1;
+        self.room[index(kind)] -= 1;
+        self.last = Some(id);
+    }
+
+    /// A worker for the head of a queue: the one that holds the session if it has room, else the
+    /// next in turn. What is not durable goes in-process only, and only if it is an orchestrator's
+    /// (invariant 1).
+    pub(super) fn choose(
+        &self,
+        kind: WorkKind,
+        label: &Label,
+        prefer: Option<WorkerId>,
+        durable: bool,
+    ) -> Option<(WorkerId, bool)> {
+        let suits = |worker: &Worker| {
+            let early = worker.in_process && kind == WorkKind::Orchestrator;
+            worker.room(kind) > 0 && (durable || early) && worker.takes(kind, label)
+        };
+        if let Some(id) = prefer
+            && let Some(worker) = self.workers.get(&id)
+            && suits(worker)
+        {
+            return Some((id, worker.in_process));
+        }
+        let start = self.last.map_or(WorkerId(0), |last| WorkerId(last.0.wrapping_add(1)));
+        let in_turn = self.workers.range(start..).chain(self.workers.range(..start));
+        in_turn.into_iter().find(|(_, worker)| suits(worker)).map(|(id, worker)| (*id, worker.in_process))
+    }
+}

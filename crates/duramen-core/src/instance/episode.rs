@@ -1,0 +1,189 @@
+//! One episode: handing it out, and applying its answer.
+
+use super::actions::Applied;
+use super::{Fixed, Instance};
+use crate::checkpoint::{Change, CustomStatus, HistoryParts, Part, Place, Taken};
+use crate::event::{self, Kind};
+use crate::ids::Token;
+use crate::limits::{ANSWER_ACTIONS, ANSWER_BYTES};
+use crate::partition::Ledger;
+use crate::time::Time;
+use crate::work::{OrchestratorWork, Session, Work, WorkItem, WorkerId};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+use duramen_proto::history_event::EventType;
+use duramen_proto::orchestrator_action::OrchestratorActionType as Action;
+use duramen_proto::{OrchestrationStatus, OrchestratorResponse};
+use prost::Message as _;
+
+/// Who gets an episode, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct HandOut {
+    pub(crate) worker: WorkerId,
+    pub(crate) token: Token,
+    pub(crate) in_process: bool,
+}
+
+impl Instance {
+    /// Builds the item for a worker. The caller has seen that one is due.
+    pub(crate) fn hand_out(&mut self, to: HandOut, ledger: &Ledger) -> WorkItem {
+        if self.fixed.is_none() {
+            self.fixed = Some(self.fix(ledger.now));
+        }
+        let fixed = self.fixed.as_ref().expect("it was fixed just now");
+        let mut new = Vec::with_capacity(fixed.taken.len() + 1);
+        new.push(fixed.started.clone());
+        let shown =
+            fixed.taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind != Kind::Rewound);
+        new.extend(shown.map(|entry| entry.event.clone()));
+        let holds_session = self.session == Some(to.worker);
+        self.offered = false;
+        self.episode = Some(to.token);
+        let work = OrchestratorWork {
+            instance: self.id.clone(),
+            execution_id: self.execution_id.clone(),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            session: Session {
+                epoch: ledger.epoch,
+                run: self.run(),
+                rewinds: self.head.rewinds.len() as u32,
+                episodes: self.tail.episodes,
+            },
+            past: (!holds_session).then(|| self.history.clone()),
+            new,
+            trace: self.tail.trace.clone(),
+        };
+        WorkItem { token: to.token, work: Work::Orchestrator(work) }
+    }
+
+    fn fix(&self, now: Time) -> Fixed {
+        let taken = self.choose();
+        let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Result);
+        let latest_fire = fired.filter_map(|entry| match event::decode_type(&entry.event) {
+            EventType::TimerFired(fired) => fired.fire_at.map(Time::from),
+            _ => None,
+        });
+        let time = self.next_episode_time(now).max(latest_fire.max().unwrap_or_default());
+        Fixed { time, started: event::orchestrator_started(time), taken }
+    }
+
+    /// Strictly later than the episode before, whatever the wall clock does.
+    pub(super) fn next_episode_time(&self, now: Time) -> Time {
+        let created = Time::from(self.head.created.unwrap_or_default());
+        let last = self.tail.episode_time.map(Time::from);
+        let after_last = last.map_or(Time::EPOCH, |last| last.plus(Duration::from_micros(1)));
+        now.max(created).max(after_last)
+    }
+
+    /// Takes back an episode that was not answered: the next worker gets the same events.
+    pub(crate) fn take_back(&mut self) {
+        self.episode = None;
+        self.session = None;
+    }
+
+    /// Applies the answer to the episode that is under way.
+    pub(crate) fn answer(&mut self, response: OrchestratorResponse, session: Option<WorkerId>, ledger: &mut Ledger) {
+        let fixed = self.fixed.take().expect("an episode under way has its events fixed");
+        self.episode = None;
+        self.returns = 0;
+        self.session = session;
+        let run = self.head.run;
+        let parts = self.take(&fixed);
+        self.note_answer(fixed.time, ledger);
+
+        let mut applied = match too_large(&response) {
+            Some(problem) => Applied::failed(event::failure("EpisodeTooLarge", problem)),
+            None => {
+                self.set_custom_status(&response, ledger);
+                self.tail.trace = response.orchestration_trace_context.as_ref().map_or_else(Bytes::new, encode_trace);
+                self.apply_actions(response.actions, ledger)
+            }
+        };
+        applied.complete(self, ledger.now);
+        let parts =
+            parts.into_iter().chain(applied.events.iter().map(|event| Place::Here(event.clone()).into())).collect();
+        self.tail.history_events = self.history.len() as u64;
+        ledger.write(Change::History(HistoryParts { run, parts, replace: false }));
+        ledger.write(Change::Taken(Taken { run, sequences: fixed.taken }));
+        self.settle_actions(applied, ledger);
+        self.offer_if_due(ledger);
+    }
+
+    /// Moves what an episode took from the inbox to the history.
+    pub(super) fn take(&mut self, fixed: &Fixed) -> Vec<Part> {
+        let mut parts: Vec<Part> = Vec::with_capacity(fixed.taken.len() + 4);
+        self.history.push(fixed.started.clone());
+        parts.push(Place::Here(fixed.started.clone()).into());
+        for sequence in &fixed.taken {
+            let place = self.inbox.binary_search_by_key(sequence, |entry| entry.sequence);
+            let entry = self.inbox.remove(place.expect("an episode takes what is in the inbox")).expect("it was found");
+            if entry.kind == Kind::Terminated {
+                self.terminating = false;
+            }
+            if entry.kind != Kind::Rewound {
+                self.history.push(entry.event);
+                parts.push(Place::Inbox(*sequence).into());
+            }
+        }
+        parts
+    }
+
+    fn note_answer(&mut self, time: Time, ledger: &mut Ledger) {
+        self.tail.episode_time = Some(time.into());
+        self.tail.episodes += 1;
+        if !self.tail.begun {
+            self.tail.begun = true;
+            ledger.moved.push(self.birth());
+        }
+        if !self.tail.suspended {
+            self.set_status(OrchestrationStatus::Running);
+        }
+        self.change(ledger);
+    }
+
+    /// An answer carries the value of the whole replay: absent clears what this generation has set,
+    /// and leaves what an earlier one had set. A failure that the SDK itself reports (action id −1)
+    /// says nothing of it.
+    fn set_custom_status(&mut self, response: &OrchestratorResponse, ledger: &mut Ledger) {
+        let run = self.head.run;
+        let current = self.custom_status.as_ref();
+        let by_sdk = response.actions.iter().any(|action| {
+            action.id == -1 && matches!(action.orchestrator_action_type, Some(Action::CompleteOrchestration(_)))
+        });
+        let value = match &response.custom_status {
+            Some(value) if current.is_some_and(|now| now.set_by == run && now.value.as_ref() == Some(value)) => return,
+            Some(value) => Some(value.clone()),
+            None if by_sdk => return,
+            None if current.is_some_and(|now| now.set_by == run && now.value.is_some()) => None,
+            None => return,
+        };
+        let status = CustomStatus { birth: self.head.birth, value, set_by: run };
+        ledger.write(Change::CustomStatus(status.clone()));
+        self.custom_status = Some(status);
+    }
+}
+
+fn encode_trace(trace: &duramen_proto::OrchestrationTraceContext) -> Bytes {
+    trace.encode_to_vec().into()
+}
+
+/// Why an answer may not be applied, if it may not.
+fn too_large(response: &OrchestratorResponse) -> Option<String> {
+    let bytes = response.encoded_len();
+    let actions = response.actions.len();
+    if bytes <= ANSWER_BYTES && actions <= ANSWER_ACTIONS {
+        return None;
+    }
+    let largest = response.actions.iter().max_by_key(|action| action.encoded_len())?;
+    let what = super::actions::describe(largest);
+    Some(format!(
+        "the episode answered with {actions} actions in {bytes} bytes; {ANSWER_ACTIONS} actions and {ANSWER_BYTES} bytes \
+         are allowed. The largest action is {what} with {} bytes. Pass large data by reference, and start fewer things \
+         before awaiting some of them.",
+        largest.encoded_len()
+    ))
+}

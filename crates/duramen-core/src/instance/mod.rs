@@ -1,0 +1,235 @@
+//! The hub's side of one instance: messages, requests and answers of its worker applied to it.
+//!
+//! An instance changes only together with the checkpoint that is being made ([`Ledger`]): whatever
+//! it does to itself it also writes there, so that loading it gives back what was in memory
+//! (invariant 11).
+
+mod actions;
+mod birth;
+mod ending;
+mod episode;
+mod inbox;
+mod rewind;
+mod state;
+
+pub(crate) use birth::Beginning;
+pub(crate) use episode::HandOut;
+
+use crate::checkpoint::{CustomStatus, Head, Image, Tail, Task, Timer};
+use crate::dispatch::{Item, Offer};
+use crate::event::Kind;
+use crate::ids::{Birth, InstanceId, Run, Slot, Token};
+use crate::partition::Ledger;
+use crate::time::Time;
+use crate::work::WorkerId;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use duramen_proto::OrchestrationStatus;
+use duramen_proto::history_event::EventType;
+
+/// An event that waits for an episode.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) sequence: u64,
+    pub(crate) kind: Kind,
+    pub(crate) event: Bytes,
+}
+
+/// What an episode took: fixed when it is first handed out, the same when it is handed out again.
+#[derive(Clone, Debug)]
+pub(crate) struct Fixed {
+    pub(crate) time: Time,
+    pub(crate) started: Bytes,
+    /// Sequences, in the order in which the worker gets them.
+    pub(crate) taken: Vec<u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) id: InstanceId,
+    pub(crate) head: Head,
+    pub(crate) tail: Tail,
+    pub(crate) custom_status: Option<CustomStatus>,
+    pub(crate) history: Vec<Bytes>,
+    pub(crate) inbox: VecDeque<Entry>,
+    /// Open tasks of all runs of this birth: those of a run that is over are left behind, and their
+    /// results are dropped.
+    pub(crate) tasks: BTreeMap<u64, Task>,
+    pub(crate) timers: BTreeMap<u64, Timer>,
+
+    // What follows is not stored.
+    pub(crate) name: Arc<str>,
+    pub(crate) version: Option<Arc<str>>,
+    pub(crate) execution_id: Arc<str>,
+    /// The last checkpoint that changed it.
+    pub(crate) touched: u64,
+    /// The episode that is with a worker.
+    pub(crate) episode: Option<Token>,
+    pub(crate) fixed: Option<Fixed>,
+    /// Whether the dispatcher has a reference to its next episode.
+    pub(crate) offered: bool,
+    /// Who holds its session.
+    pub(crate) session: Option<WorkerId>,
+    /// How often its episode came back unanswered.
+    pub(crate) returns: u32,
+    /// Its episode never came back: it is not handed out again in this process.
+    pub(crate) written_off: bool,
+    /// Whether a wake for a termination is set.
+    pub(crate) terminating: bool,
+}
+
+impl Instance {
+    /// An instance of which nothing has been written yet.
+    pub(crate) fn new(id: InstanceId, head: Head, tail: Tail) -> Self {
+        Self {
+            id,
+            name: head.name.as_str().into(),
+            version: head.version.as_deref().map(Into::into),
+            execution_id: head.execution_id.as_str().into(),
+            head,
+            tail,
+            custom_status: None,
+            history: Vec::new(),
+            inbox: VecDeque::new(),
+            tasks: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            touched: 0,
+            episode: None,
+            fixed: None,
+            offered: false,
+            session: None,
+            returns: 0,
+            written_off: false,
+            terminating: false,
+        }
+    }
+
+    /// An instance as the backend gave it.
+    pub(crate) fn load(image: Image) -> Self {
+        let mut instance = Self::new(InstanceId::new(image.head.id.as_str()), image.head, image.tail);
+        instance.custom_status = image.custom_status;
+        instance.history = image.history;
+        instance.inbox = image
+            .inbox
+            .into_iter()
+            .map(|arrived| Entry { sequence: arrived.sequence, kind: Kind::of(&arrived.event), event: arrived.event })
+            .collect();
+        instance.tasks = image.tasks.into_iter().map(|task| (task.key.unwrap_or_default().number, task)).collect();
+        instance.timers = image.timers.into_iter().map(|timer| (timer.key.unwrap_or_default().number, timer)).collect();
+        instance
+    }
+
+    /// What the backend gives once all that was written is settled.
+    pub(crate) fn image(&self) -> Image {
+        let arrived = |entry: &Entry| crate::checkpoint::Arrived {
+            run: self.head.run,
+            sequence: entry.sequence,
+            event: entry.event.clone(),
+        };
+        Image {
+            head: self.head.clone(),
+            tail: self.tail.clone(),
+            custom_status: self.custom_status.clone(),
+            history: self.history.clone(),
+            inbox: self.inbox.iter().map(arrived).collect(),
+            tasks: self.tasks.values().cloned().collect(),
+            timers: self.timers.values().cloned().collect(),
+        }
+    }
+
+    pub(crate) fn birth(&self) -> Birth {
+        Run(self.head.birth)
+    }
+
+    pub(crate) fn run(&self) -> Run {
+        Run(self.head.run)
+    }
+
+    pub(crate) fn slot(&self) -> Slot {
+        self.id.slot()
+    }
+
+    pub(crate) fn status(&self) -> OrchestrationStatus {
+        OrchestrationStatus::try_from(self.tail.status).unwrap_or(OrchestrationStatus::Running)
+    }
+
+    pub(crate) fn set_status(&mut self, status: OrchestrationStatus) {
+        self.tail.status = status.into();
+    }
+
+    /// Whether it has ended, in whatever way.
+    pub(crate) fn ended(&self) -> bool {
+        self.tail.completed.is_some()
+    }
+
+    /// Notes that something happened to it now.
+    pub(crate) fn change(&mut self, ledger: &mut Ledger) {
+        self.tail.updated = Some(ledger.now.into());
+        ledger.touch(self);
+    }
+
+    pub(crate) fn item(&self) -> Item {
+        Item::Episode { id: self.id.clone(), birth: self.birth(), run: self.run() }
+    }
+
+    /// Offers the next episode, if there is something to take and nobody has it yet.
+    pub(crate) fn offer_if_due(&mut self, ledger: &mut Ledger) {
+        if self.offered || !self.is_due() {
+            return;
+        }
+        self.offered = true;
+        let offer = self.offer();
+        ledger.offer(offer);
+    }
+
+    fn offer(&self) -> Offer {
+        Offer {
+            item: self.item(),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            after: self.touched,
+            prefer: self.session,
+        }
+    }
+
+    /// Whether an episode may be handed out.
+    pub(crate) fn is_due(&self) -> bool {
+        !self.ended() && self.episode.is_none() && !self.written_off && self.has_something_to_take()
+    }
+
+    /// The offer of a task of this instance.
+    pub(crate) fn offer_of(&self, task: &Task, after: u64) -> Offer {
+        task_offer(self.id.clone(), task, after)
+    }
+
+    /// Whether it may leave memory: nothing about it is only there.
+    pub(crate) fn is_evictable(&self) -> bool {
+        self.episode.is_none() && !self.offered && self.fixed.is_none() && !self.written_off && !self.is_due()
+    }
+}
+
+/// The encoded TaskScheduled of a task in memory.
+pub(crate) fn task_event(task: &Task) -> &Bytes {
+    use crate::checkpoint::{Part, Place};
+    match &task.event {
+        Some(Part { place: Some(Place::Here(event)) }) => event,
+        _ => unreachable!("a task in memory holds its event"),
+    }
+}
+
+/// The offer of a task: an activity without a version runs as its orchestration's.
+pub(crate) fn task_offer(id: InstanceId, task: &Task, after: u64) -> Offer {
+    let EventType::TaskScheduled(scheduled) = crate::event::decode_type(task_event(task)) else {
+        unreachable!("a task holds a TaskScheduled")
+    };
+    let key = task.key.unwrap_or_default();
+    Offer {
+        item: Item::Task { id, birth: Run(key.birth), number: key.number },
+        name: scheduled.name.into(),
+        version: scheduled.version.or_else(|| task.version.clone()).map(Into::into),
+        after,
+        prefer: None,
+    }
+}

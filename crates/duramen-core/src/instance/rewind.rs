@@ -1,0 +1,114 @@
+//! Rewinding a failed instance: the history without its failures, and everything open in it opened
+//! again.
+
+use super::{Instance, task_event};
+use crate::checkpoint::{Change, HistoryParts, Place, Rewind};
+use crate::event::{self, Kind};
+use crate::ids::InstanceId;
+use crate::message::{Body, RewindChild};
+use crate::partition::Ledger;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use duramen_proto::history_event::EventType;
+use duramen_proto::{HistoryEvent, OrchestrationStatus};
+
+impl Instance {
+    /// Rewinds; the caller has seen that it has failed.
+    pub(crate) fn rewind(&mut self, reason: Option<String>, ledger: &mut Ledger) {
+        self.head.rewinds.push(Rewind { at: Some(ledger.now.into()), reason: reason.clone() });
+        self.head.execution_id = ledger.numbers.execution_id();
+        self.execution_id = self.head.execution_id.as_str().into();
+        self.session = None;
+        let events = self.history_without_failures();
+        self.history = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event))).collect();
+        self.tail.history_events = self.history.len() as u64;
+        self.tail.completed = None;
+        self.tail.output = None;
+        self.set_status(OrchestrationStatus::Running);
+        // The input's text has moved with ExecutionStarted.
+        let started = events.iter().position(|event| matches!(event.event_type, Some(EventType::ExecutionStarted(_))));
+        self.head.input = started.and_then(|index| {
+            let (start, length) = event::locate(&self.history[index], event::Payload::Input)?;
+            let part = Some(Place::History(index as u64).into());
+            Some(crate::checkpoint::Text { part, start, length })
+        });
+        let parts = self.history.iter().map(|event| Place::Here(event.clone()).into()).collect();
+        ledger.write(Change::History(HistoryParts { run: self.head.run, parts, replace: true }));
+        ledger.write(Change::Head(Box::new(self.head.clone())));
+        self.reopen(&events, reason.clone(), ledger);
+        self.receive(Kind::Rewound, event::rewound(ledger.now, reason), ledger);
+    }
+
+    /// The history without TaskFailed and their TaskScheduled, SubOrchestrationInstanceFailed and
+    /// ExecutionCompleted, and with the new execution id.
+    fn history_without_failures(&self) -> Vec<HistoryEvent> {
+        let mut kept: Vec<Option<HistoryEvent>> = Vec::with_capacity(self.history.len());
+        // Where the last TaskScheduled of an id stands: a retry of Python uses the id again.
+        let mut scheduled: BTreeMap<i32, usize> = BTreeMap::new();
+        for event in &self.history {
+            let mut event = event::decode(event);
+            match &mut event.event_type {
+                Some(EventType::TaskScheduled(_)) => {
+                    scheduled.insert(event.event_id, kept.len());
+                }
+                Some(EventType::TaskFailed(failed)) => {
+                    if let Some(index) = scheduled.remove(&failed.task_scheduled_id) {
+                        kept[index] = None;
+                    }
+                    continue;
+                }
+                Some(EventType::SubOrchestrationInstanceFailed(_) | EventType::ExecutionCompleted(_)) => continue,
+                Some(EventType::ExecutionStarted(started)) => {
+                    started.orchestration_instance = Some(event::instance_of(&self.id, &self.head.execution_id));
+                }
+                _ => {}
+            }
+            kept.push(Some(event));
+        }
+        kept.into_iter().flatten().collect()
+    }
+
+    /// Opens again what the history has no result of: tasks, timers and children.
+    fn reopen(&mut self, events: &[HistoryEvent], reason: Option<String>, ledger: &mut Ledger) {
+        let mut tasks: Vec<(i32, usize)> = Vec::new();
+        let mut timers: Vec<(i32, duramen_proto::Timestamp)> = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            match &event.event_type {
+                Some(EventType::TaskScheduled(_)) => tasks.push((event.event_id, index)),
+                Some(EventType::TaskCompleted(done)) => close(&mut tasks, done.task_scheduled_id),
+                Some(EventType::TimerCreated(timer)) => {
+                    timers.push((event.event_id, timer.fire_at.unwrap_or_default()))
+                }
+                Some(EventType::TimerFired(fired)) => close(&mut timers, fired.timer_id),
+                _ => {}
+            }
+        }
+        for (_, index) in tasks {
+            let event = self.history[index].clone();
+            // One that was left behind and still runs is taken back as it is.
+            let runs = self.tasks.values().any(|task| task.run == self.head.run && *task_event(task) == event);
+            if !runs {
+                let task = self.new_task(event);
+                self.open_task(task, Place::History(index as u64).into(), ledger);
+            }
+        }
+        for (id, due) in timers {
+            self.open_timer(due.into(), Some(id), ledger);
+        }
+        for child in self.open_children() {
+            let again = self.start_child(child.action, &child.created, false, ledger.now);
+            let body = RewindChild { again: Some(again), reason: reason.clone() };
+            ledger.send(self.slot(), InstanceId::new(child.created.instance_id), Body::RewindChild(body));
+        }
+    }
+}
+
+/// Takes out the oldest entry of an id: pairs are matched in order.
+fn close<T>(open: &mut Vec<(i32, T)>, id: i32) {
+    if let Some(index) = open.iter().position(|(open, _)| *open == id) {
+        open.remove(index);
+    }
+}

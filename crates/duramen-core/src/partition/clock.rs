@@ -1,0 +1,74 @@
+//! What happens because time has passed.
+
+use super::residence::{Deferred, Residence};
+use super::{Effect, Partition, Wake};
+use crate::ids::{Birth, InstanceId};
+use crate::limits::TURN_BYTES;
+use crate::time::Time;
+use alloc::vec::Vec;
+
+impl Partition {
+    /// Does what is due. To be called at [`Partition::deadline`], or later.
+    pub fn tick(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.ledger.now = now;
+        self.fire_timers();
+        while self.ledger.wakes.first().is_some_and(|(at, _)| *at <= now) {
+            let (_, wake) = self.ledger.wakes.pop_first().expect("it has a first");
+            match wake {
+                Wake::Offer(item) => self.offer_again(item),
+                Wake::Terminate(id, birth) => self.end_unanswered_of(id, birth),
+                Wake::Wait(id, request) => self.end_wait(&id, request),
+                Wake::Resend => self.resend(),
+            }
+        }
+        self.take_back_overdue();
+        self.follow_up();
+        out.append(&mut self.ledger.out);
+    }
+
+    /// When `tick` is to be called next.
+    pub fn deadline(&self) -> Option<Time> {
+        let timer = self.ledger.timers.first_key_value().map(|((due, _), _)| *due);
+        let wake = self.ledger.wakes.first().map(|(at, _)| *at);
+        timer.into_iter().chain(wake).chain(self.overdue_at()).chain(self.turn_deadline()).min()
+    }
+
+    fn fire_timers(&mut self) {
+        // What does not fit into this turn is due in the next.
+        while self.ledger.bytes < TURN_BYTES {
+            let Some(entry) = self.ledger.timers.first_entry() else { return };
+            let (due, key) = *entry.key();
+            if due > self.ledger.now {
+                return;
+            }
+            let (birth, id) = entry.remove();
+            // A timer that is read without its instance is a hint: the instance says whether it is
+            // open.
+            if self.residence(&id) == Residence::Elsewhere {
+                self.defer(id, Some(Deferred::Due(birth, key.number)));
+            } else {
+                self.fire(birth, key.number);
+            }
+        }
+    }
+
+    pub(super) fn fire(&mut self, birth: Birth, number: u64) {
+        if let Some(instance) = self.instances.get_mut(&birth) {
+            instance.fire(number, &mut self.ledger);
+        }
+    }
+
+    fn end_unanswered_of(&mut self, id: InstanceId, birth: Birth) {
+        if self.residence(&id) == Residence::Elsewhere {
+            self.defer(id, Some(Deferred::Terminate(birth)));
+        } else {
+            self.end_unanswered(birth);
+        }
+    }
+
+    pub(super) fn end_unanswered(&mut self, birth: Birth) {
+        if let Some(instance) = self.instances.get_mut(&birth) {
+            instance.end_if_unanswered(&mut self.ledger);
+        }
+    }
+}

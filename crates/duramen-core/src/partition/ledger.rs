@@ -1,0 +1,174 @@
+//! What a partition keeps besides its instances: the checkpoint that is being made, numbers, and the
+//! indexes over timers and tokens. Instances write into it while they change.
+
+use super::Effect;
+use crate::checkpoint::{Change, Delta, Timer, TimerKey};
+use crate::dispatch::{Item, Offer};
+use crate::ids::{Birth, Epoch, InstanceId, Numbers, Run, Slot, Token};
+use crate::instance::Instance;
+use crate::message::{Body, Message};
+use crate::request::RequestId;
+use crate::time::Time;
+use crate::work::WorkerId;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+/// A message on its way out of an instance.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) from: Slot,
+    pub(crate) to: InstanceId,
+    pub(crate) message: Message,
+}
+
+/// An item that is with a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Out {
+    pub(crate) item: Item,
+    pub(crate) worker: WorkerId,
+    pub(crate) in_process: bool,
+    pub(crate) since: Time,
+}
+
+/// Something that is to be looked at again at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wake {
+    /// An item that came back may be offered again.
+    Offer(Item),
+    /// A worker has had its time to answer a termination.
+    Terminate(InstanceId, Birth),
+    /// A wait ends.
+    Wait(InstanceId, RequestId),
+    /// Outboxes with unacknowledged messages are sent again.
+    Resend,
+}
+
+pub(crate) struct Ledger {
+    pub(crate) epoch: Epoch,
+    pub(crate) numbers: Numbers,
+    pub(crate) now: Time,
+    /// What leaves at once.
+    pub(crate) out: Vec<Effect>,
+
+    /// The number of the checkpoint that is being made.
+    pub(crate) number: u64,
+    pub(crate) deltas: Vec<Delta>,
+    pub(crate) bytes: usize,
+    /// What leaves once that checkpoint is durable.
+    pub(crate) held: Vec<Effect>,
+    /// Whether something in `held` may not wait for episodes under way.
+    pub(crate) must_leave: bool,
+    /// Instances about which a reply waits in `held` that may wait for their episodes.
+    pub(crate) patient: Vec<Birth>,
+    /// When the first change was made.
+    pub(crate) opened: Option<Time>,
+    /// Instances that the checkpoint touches; their tails are written at the cut.
+    pub(crate) dirty: Vec<Birth>,
+
+    /// Instances that began or ended in this call, for their waiters.
+    pub(crate) moved: Vec<Birth>,
+    pub(crate) letters: VecDeque<Letter>,
+    pub(crate) timers: BTreeMap<(Time, TimerKey), (Birth, InstanceId)>,
+    pub(crate) episodes: BTreeMap<Token, Out>,
+    pub(crate) activities: BTreeMap<Token, Out>,
+    /// The token of each task that is with a worker.
+    pub(crate) running: BTreeMap<(Birth, u64), Token>,
+    /// How often a task came back unanswered.
+    pub(crate) returns: BTreeMap<(Birth, u64), u32>,
+    pub(crate) wakes: BTreeSet<(Time, Wake)>,
+    /// Episodes that are with in-process workers.
+    pub(crate) in_process: usize,
+}
+
+impl Ledger {
+    pub(crate) fn new(epoch: Epoch, numbers: Numbers, now: Time) -> Self {
+        Self {
+            epoch,
+            numbers,
+            now,
+            out: Vec::new(),
+            number: 1,
+            deltas: Vec::new(),
+            bytes: 0,
+            held: Vec::new(),
+            must_leave: false,
+            patient: Vec::new(),
+            opened: None,
+            dirty: Vec::new(),
+            moved: Vec::new(),
+            letters: VecDeque::new(),
+            timers: BTreeMap::new(),
+            episodes: BTreeMap::new(),
+            activities: BTreeMap::new(),
+            running: BTreeMap::new(),
+            returns: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            in_process: 0,
+        }
+    }
+
+    /// Adds a change to the checkpoint.
+    pub(crate) fn write(&mut self, change: Change) {
+        let delta = Delta { change: Some(change) };
+        self.bytes += prost::Message::encoded_len(&delta);
+        self.deltas.push(delta);
+        self.opened.get_or_insert(self.now);
+    }
+
+    /// Notes that the checkpoint changes the tail of an instance.
+    pub(crate) fn touch(&mut self, instance: &mut Instance) {
+        if instance.touched != self.number {
+            instance.touched = self.number;
+            self.dirty.push(instance.birth());
+            self.opened.get_or_insert(self.now);
+        }
+    }
+
+    /// Lets an effect leave once the checkpoint is durable, and the checkpoint soon.
+    pub(crate) fn hold(&mut self, effect: Effect) {
+        self.held.push(effect);
+        self.must_leave = true;
+    }
+
+    /// The same for a reply about an instance: it waits for an episode under way in this process.
+    pub(crate) fn hold_patiently(&mut self, effect: Effect, about: Birth) {
+        self.held.push(effect);
+        self.patient.push(about);
+    }
+
+    pub(crate) fn send(&mut self, from: Slot, to: InstanceId, body: Body) {
+        let message = Message { to: alloc::string::String::from(to.as_str()), body: Some(body) };
+        self.letters.push_back(Letter { from, to, message });
+    }
+
+    pub(crate) fn open_timer(&mut self, timer: &Timer, id: &InstanceId) {
+        self.timers.insert(timer_key(timer), (Run(timer.birth), id.clone()));
+    }
+
+    pub(crate) fn close_timer(&mut self, timer: &Timer) {
+        self.timers.remove(&timer_key(timer));
+    }
+
+    /// Takes an item back from the worker that has it; what that worker answers is stale.
+    pub(crate) fn recall(&mut self, token: Token) -> Option<Out> {
+        if let Some(out) = self.episodes.remove(&token) {
+            self.in_process -= usize::from(out.in_process);
+            return Some(out);
+        }
+        let out = self.activities.remove(&token)?;
+        if let Item::Task { birth, number, .. } = &out.item {
+            self.running.remove(&(*birth, *number));
+        }
+        Some(out)
+    }
+
+    /// Offers an item to the dispatcher now.
+    pub(crate) fn offer(&mut self, offer: Offer) {
+        self.out.push(Effect::Offer(offer));
+    }
+}
+
+/// The place of a timer in the index.
+pub(crate) fn timer_key(timer: &Timer) -> (Time, TimerKey) {
+    (timer.due.unwrap_or_default().into(), timer.key.unwrap_or_default())
+}

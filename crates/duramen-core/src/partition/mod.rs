@@ -1,0 +1,216 @@
+//! A set of slots with one owner: a single-threaded state machine over its instances.
+//!
+//! One turn of its loop is `handle` for each input, `cut` once, and later `committed` when the
+//! backend has made the checkpoint durable. What `handle` returns leaves at once; what must not be
+//! seen before it is durable (invariant 1) comes out of `committed`.
+
+mod clock;
+mod ledger;
+mod letters;
+mod outbox;
+mod requests;
+mod residence;
+mod start;
+mod turn;
+mod waits;
+mod work;
+
+pub(crate) use ledger::{Ledger, Wake};
+
+use crate::checkpoint::{Image, Outstanding, PairMark};
+use crate::dispatch::{Grant, Offer};
+use crate::ids::{Birth, Epoch, InstanceId, Numbers, PartitionId, Position, Run, Slot, StoreId};
+use crate::instance::Instance;
+use crate::limits::Settings;
+use crate::request::{Reply, Request, RequestId};
+use crate::time::Time;
+use crate::work::{Answer, WorkItem, WorkKind, WorkerId};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use outbox::Outbox;
+use residence::{Deferred, Leaving};
+use waits::Waiter;
+
+/// What a partition is made with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its number within the hub.
+    pub id: PartitionId,
+    /// The lease that it holds.
+    pub epoch: Epoch,
+    /// The store.
+    pub store: StoreId,
+    /// What it owns.
+    pub slots: Vec<Slot>,
+    /// The hub's settings.
+    pub settings: Settings,
+}
+
+/// What happens to a partition.
+#[derive(Debug)]
+pub enum Input {
+    /// A client asks.
+    Request(RequestId, Request),
+    /// The client no longer waits for the reply.
+    Cancelled(RequestId),
+    /// A worker answers.
+    Answer(WorkerId, Answer),
+    /// The dispatcher has a worker for an item.
+    Granted(Grant),
+    /// A worker is gone: what it has goes to others.
+    WorkerGone(WorkerId),
+    /// A message from a slot of another partition.
+    Message(PairMark, Bytes),
+    /// Another partition has made durable what it took of a pair.
+    Acknowledged(PairMark),
+    /// What a [`Effect::Load`] asked for.
+    Loaded(InstanceId, Option<Box<Image>>),
+    /// The backend has settled up to here.
+    Settled(Position),
+}
+
+/// What a partition wants done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Tell a client.
+    Reply(RequestId, Reply),
+    /// Put a request to the partition of another instance; the reply is the request's.
+    Forward(RequestId, Request),
+    /// Get an instance from the backend.
+    Load(InstanceId),
+    /// Offer an item to the dispatcher.
+    Offer(Offer),
+    /// Give an item to a worker.
+    Work(WorkerId, WorkItem),
+    /// A worker has room for one more item.
+    Freed(WorkerId, WorkKind),
+    /// A session will not be used again.
+    EndSession(WorkerId, Run),
+    /// Bring a message to the partition that owns the target slot.
+    Message(PairMark, Bytes),
+    /// Tell the partition that owns the source slot what has been taken.
+    Acknowledge(PairMark),
+}
+
+/// The state machine.
+pub struct Partition {
+    config: Config,
+    owned: Vec<bool>,
+    ledger: Ledger,
+    instances: BTreeMap<Birth, Box<Instance>>,
+    by_id: BTreeMap<InstanceId, Birth>,
+    /// Inputs for instances that are being loaded, in order.
+    loading: BTreeMap<InstanceId, VecDeque<Deferred>>,
+    waiters: BTreeMap<InstanceId, Vec<Waiter>>,
+    /// Where a request waits, for when it is cancelled.
+    waiting_at: BTreeMap<RequestId, InstanceId>,
+    outbox: Outbox,
+    /// Checkpoints on their way, and what waits for each.
+    in_flight: VecDeque<(u64, Vec<Effect>)>,
+    committed: u64,
+    /// Durable checkpoints that are not settled yet.
+    landed: VecDeque<(u64, Position)>,
+    settled: u64,
+    leaving: Leaving,
+}
+
+impl Partition {
+    /// Takes up what the partition's last owner left.
+    pub fn open(config: Config, outstanding: Outstanding, now: Time, out: &mut Vec<Effect>) -> Self {
+        let mut owned = vec![false; Slot::COUNT];
+        config.slots.iter().for_each(|slot| owned[usize::from(slot.0)] = true);
+        let numbers = Numbers::new(config.store, config.epoch);
+        let mut partition = Self {
+            ledger: Ledger::new(config.epoch, numbers, now),
+            config,
+            owned,
+            instances: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            loading: BTreeMap::new(),
+            waiters: BTreeMap::new(),
+            waiting_at: BTreeMap::new(),
+            outbox: Outbox::new(&outstanding),
+            in_flight: VecDeque::new(),
+            committed: 0,
+            landed: VecDeque::new(),
+            settled: 0,
+            leaving: Leaving::default(),
+        };
+        partition.take_up(outstanding);
+        out.append(&mut partition.ledger.out);
+        partition
+    }
+
+    fn take_up(&mut self, outstanding: Outstanding) {
+        for (id, timer) in &outstanding.timers {
+            self.ledger.open_timer(timer, &InstanceId::new(id.as_str()));
+        }
+        for (id, task) in outstanding.tasks {
+            let offer = crate::instance::task_offer(InstanceId::new(id), &task, 0);
+            self.ledger.offer(offer);
+        }
+        for (_, id) in outstanding.ready {
+            self.defer(InstanceId::new(id), None);
+        }
+        self.take_up_outbox();
+    }
+
+    /// Applies one input.
+    pub fn handle(&mut self, input: Input, now: Time, out: &mut Vec<Effect>) {
+        self.ledger.now = now;
+        match input {
+            Input::Request(id, request) => self.request(id, request),
+            Input::Cancelled(id) => self.cancel_wait(id),
+            Input::Answer(worker, answer) => self.answer(worker, answer),
+            Input::Granted(grant) => self.granted(grant),
+            Input::WorkerGone(worker) => self.worker_gone(worker),
+            Input::Message(mark, message) => self.arrive(mark, message),
+            Input::Acknowledged(mark) => self.outbox.acknowledged(mark),
+            Input::Loaded(id, image) => self.loaded(id, image),
+            Input::Settled(position) => self.settled_to(position),
+        }
+        self.follow_up();
+        out.append(&mut self.ledger.out);
+    }
+
+    /// Carries out what the last input set in motion within the partition.
+    fn follow_up(&mut self) {
+        while let Some(letter) = self.ledger.letters.pop_front() {
+            self.deliver(letter);
+        }
+        self.answer_waiters();
+    }
+
+    /// The partition's number.
+    pub fn id(&self) -> PartitionId {
+        self.config.id
+    }
+
+    /// The lease that the partition holds.
+    pub fn epoch(&self) -> Epoch {
+        self.config.epoch
+    }
+
+    /// Whether the partition owns the slot of an instance.
+    pub fn owns(&self, slot: Slot) -> bool {
+        self.owned[usize::from(slot.0)]
+    }
+
+    /// Whether nothing is under way: no item with a worker, nothing to write, nothing on its way to
+    /// disk, no load.
+    pub fn idle(&self) -> bool {
+        self.ledger.episodes.is_empty()
+            && self.ledger.activities.is_empty()
+            && self.ledger.opened.is_none()
+            && self.in_flight.is_empty()
+            && self.loading.is_empty()
+    }
+
+    /// Instances in memory.
+    pub fn resident(&self) -> usize {
+        self.instances.len()
+    }
+}
