@@ -44,7 +44,7 @@ async fn main() -> Result<()> {
     let train = client.start(Approve, ("train ticket".to_owned(), 60_000)).await?;
     let yacht = client.start(Approve, ("yacht".to_owned(), 300)).await?;
     // An event may come before anybody waits for it: it is kept.
-    train.raise("Approval", true).await?;
+    train.raise_event("Approval", true).await?;
     println!("{}", train.wait().await?);
     println!("{}", yacht.wait().await?);
     worker.shutdown().await

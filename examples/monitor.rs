@@ -32,7 +32,7 @@ async fn watch(ctx: OrchestrationContext, job: String) -> Result<String> {
         if ctx.call_activity(JobIsReady, job.clone()).await? {
             return Ok(format!("{job} is ready"));
         }
-        ctx.set_custom_status(&format!("not yet; next look in {} ms", pause.as_millis()));
+        ctx.set_custom_status(&format!("not yet; next look in {} ms", pause.as_millis()))?;
         ctx.create_timer(pause).await?;
         pause *= 2;
     }

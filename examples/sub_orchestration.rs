@@ -50,11 +50,7 @@ async fn set_up_fleet(ctx: OrchestrationContext, devices: Vec<String>) -> Result
 #[tokio::main]
 async fn main() -> Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "sub_orchestration-data".to_owned());
-    let app = App::new()
-        .orchestrator(SetUpFleet)
-        .orchestrator(SetUpDevice)
-        .activity(CreateIdentity)
-        .activity(Install);
+    let app = App::new().orchestrator(SetUpFleet).orchestrator(SetUpDevice).activity(CreateIdentity).activity(Install);
     let hub = TaskHub::open(folder).await?;
     let worker = hub.run_worker(app).await?;
 

@@ -62,6 +62,16 @@ impl Workload {
         }
     }
 
+    /// Syncs without which no result can be there: what must be on disk one after the other. One less, since one
+    /// that was under way when the orchestration was started may be counted already.
+    pub(crate) fn least_syncs(self) -> u64 {
+        match self {
+            Self::HelloCities | Self::Latency => CITIES.len() as u64,
+            Self::Long { n } => n,
+            Self::FanOut { .. } | Self::Sub | Self::Events => 1,
+        }
+    }
+
     /// The same workload, small enough for a run that only warms up.
     pub(crate) fn small(self) -> Self {
         match self {
@@ -93,7 +103,7 @@ impl Workload {
             Self::Events => {
                 let handle = client.start(Collect, EVENTS).await?;
                 for event in 0..EVENTS {
-                    handle.raise("number", event).await?;
+                    handle.raise_event("number", event).await?;
                 }
                 let sum = handle.wait().await?;
                 check(sum == EVENTS * (EVENTS - 1) / 2, &sum)
