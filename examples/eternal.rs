@@ -29,7 +29,7 @@ impl Cleaner {
 
 #[orchestrator]
 async fn clean_for_ever(ctx: OrchestrationContext, round: u32) -> Result<String> {
-    ctx.call_activity(CleanUp, round).await?;
+    ctx.call_activity(cleaner::CleanUp, round).await?;
     match ctx.wait_for_event::<()>("stop").timeout(Duration::from_millis(50)).await {
         Ok(()) => Ok("stopped when asked to".to_owned()),
         Err(failure) if failure.is_timeout() => Err(ctx.continue_as_new(round + 1).into()),

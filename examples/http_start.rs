@@ -33,7 +33,7 @@ async fn greet(_ctx: ActivityContext, name: String) -> Result<String> {
 #[orchestrator]
 async fn greet_later(ctx: OrchestrationContext, name: String) -> Result<String> {
     let pause = std::env::var("DURAMEN_EXAMPLE_PAUSE_MS").ok().and_then(|ms| ms.parse().ok()).unwrap_or(5000);
-    ctx.create_timer(Duration::from_millis(pause)).await?;
+    ctx.create_timer(Duration::from_millis(pause)).await;
     Ok(ctx.call_activity(Greet, name).await?)
 }
 

@@ -32,7 +32,7 @@ impl Weather {
 #[orchestrator]
 async fn forecast_for(ctx: OrchestrationContext, town: String) -> Result<String> {
     let policy = RetryPolicy::exponential(5, Duration::from_millis(50));
-    match ctx.call_activity(Forecast, town).retry(policy).await {
+    match ctx.call_activity(weather::Forecast, town).retry(policy).await {
         Ok(forecast) => Ok(forecast),
         Err(failure) => Ok(format!("no forecast: {}", failure.message())),
     }

@@ -1,6 +1,7 @@
 //! What is run, and what its result must be.
 
 use crate::marks;
+use duramen::Client;
 use duramen::prelude::*;
 use std::fmt;
 
