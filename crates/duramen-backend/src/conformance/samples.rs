@@ -68,7 +68,7 @@ impl Sample {
             self.image.head.input = Some(Text { part, start: 1, length: event.len() as u32 - 1 });
         }
         // The head points to an entry that arrives behind it.
-        let mut deltas = vec![delta(Change::Head(self.image.head.clone()))];
+        let mut deltas = vec![delta(Change::Head(Box::new(self.image.head.clone())))];
         deltas.extend(self.arrive(event));
         deltas
     }
@@ -96,6 +96,7 @@ impl Sample {
             run,
             execution_id: self.image.head.execution_id.clone(),
             event: Some(Place::History(index).into()),
+            version: None,
             failed_dispatches: 0,
         };
         let number = self.image.tail.next_timer;
@@ -143,7 +144,7 @@ impl Sample {
     }
 
     fn tail(&self) -> Delta {
-        delta(Change::Tail(self.image.tail.clone()))
+        delta(Change::Tail(Box::new(self.image.tail.clone())))
     }
 }
 
