@@ -3,7 +3,7 @@
 mod support;
 
 use duramen_backend::Backend;
-use duramen_backend::memory::Memory;
+use duramen_backend::Memory;
 use duramen_core::ids::{InstanceId, Token};
 use duramen_core::request::{Refusal, Reply, Request};
 use duramen_core::work::Answer;

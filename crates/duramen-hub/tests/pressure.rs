@@ -2,7 +2,7 @@
 
 mod support;
 
-use duramen_backend::memory::Memory;
+use duramen_backend::Memory;
 use duramen_core::ids::InstanceId;
 use duramen_core::request::{Refusal, Reply, Request};
 use duramen_hub::{Hub, Options};

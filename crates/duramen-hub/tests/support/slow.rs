@@ -1,6 +1,6 @@
 //! A store whose disk takes its time for each sync, and may fail.
 
-use duramen_backend::memory::Memory;
+use duramen_backend::Memory;
 use duramen_backend::{Backend, Event, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot};
