@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::{App, Error};
-use duramen_backend::memory::Memory;
+use duramen_backend::Memory;
 use duramen_hub::{Attachment, Hub, Options};
 use std::sync::Arc;
 use std::time::Duration;

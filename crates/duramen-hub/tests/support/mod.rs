@@ -6,6 +6,7 @@ mod slow;
 
 pub(crate) use slow::SlowDisk;
 
+use duramen_backend::{Memory, MemoryOptions};
 use duramen_core::ids::Run;
 use duramen_core::request::{OnExisting, Reply, Request, Start, Until, Wait};
 use duramen_core::work::{Announcement, Answer, OrchestratorWork, Work, WorkItem};
@@ -21,6 +22,20 @@ use prost::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// How long a test waits for what must come: long enough for a machine with much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Fails a test that hangs.
+pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it does not hang")
+}
+
+/// The store as it is opened again after its hub has stopped.
+pub(crate) fn reopened(store: &Memory) -> Arc<Memory> {
+    Arc::new(Memory::open(store.disk().clone(), MemoryOptions::default()).expect("the store opens again"))
+}
 
 /// An orchestrator's history, its newest events included.
 pub(crate) struct Episode {
@@ -81,9 +96,9 @@ pub(crate) struct Worker {
     pub(crate) attachment: Arc<Attachment>,
     to: Sender<Told>,
     /// Items that the script kept.
-    pub(crate) kept: Receiver<WorkItem>,
+    kept: Receiver<WorkItem>,
     /// Why the hub closed the link.
-    pub(crate) closed: Receiver<String>,
+    closed: Receiver<String>,
 }
 
 enum Told {
@@ -123,6 +138,18 @@ impl Worker {
         let answers = Arc::clone(&attachment);
         std::thread::spawn(move || work(&answers, &items, &keep, script));
         Self { attachment, to, kept, closed: why }
+    }
+}
+
+impl Worker {
+    /// The next item that the script keeps.
+    pub(crate) fn kept(&self) -> WorkItem {
+        self.kept.recv_timeout(PATIENCE).expect("the worker gets an item that it keeps")
+    }
+
+    /// Why the hub closed the link.
+    pub(crate) fn closed(&self) -> String {
+        self.closed.recv_timeout(PATIENCE).expect("the hub closes the link")
     }
 }
 
@@ -259,13 +286,13 @@ pub(crate) fn state(reply: Reply) -> OrchestrationState {
 
 /// Starts an instance.
 pub(crate) async fn started(hub: &Hub, id: &str, name: &str) {
-    let reply = hub.request(start(id, name)).await;
+    let reply = in_time(hub.request(start(id, name))).await;
     assert!(matches!(reply, Reply::Started { .. }), "{reply:?}");
 }
 
 /// The output of an instance, once it has completed.
 pub(crate) async fn output(hub: &Hub, id: &str) -> Option<String> {
-    let state = state(hub.request(wait(id)).await);
+    let state = state(in_time(hub.request(wait(id))).await);
     assert_eq!(state.orchestration_status(), OrchestrationStatus::Completed, "{state:?}");
     state.output
 }
