@@ -36,18 +36,13 @@ extern crate self as duramen;
 
 mod activity;
 mod app;
-#[cfg(feature="embedded")]
-mod blocking;
 mod callee;
-pub mod client;
 mod context;
 mod error;
 mod failure;
-mod history;
 mod json;
 pub mod prelude;
 mod retry;
-mod task_hub;
 pub mod worker;
 
 pub use activity::ActivityContext;
@@ -64,8 +59,3 @@ pub use retry::{RetryContext, RetryPolicy};
 
 #[doc(hidden)]
 pub mod __private;
-
-pub use client::{Client, ClientError, Handle, CheckStatus, Instance, Filter, check_status_payload};
-pub use task_hub::{TaskHub, Worker};
-pub use history::History;
-pub use duramen_core::request::{OnExisting, Refusal};

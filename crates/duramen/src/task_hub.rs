@@ -2,8 +2,8 @@
 
 use crate::client::Client;
 use crate::{App, Error};
-use duramen_backend::Memory;
-use duramen_hub::{Hub, Options};
+use duramen_backend::memory::Memory;
+use duramen_hub::{Attachment, Hub, Options};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl TaskHub {
     pub async fn open_with(path: impl AsRef<std::path::Path>, options: Options) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
         // Opening reads the journal; that is no work for an async runtime's thread.
-        let store = crate::blocking::run(move || duramen_embedded::Embedded::open(&path, Default::default())).await??;
+        let store = crate::blocking::run(move || duramen_embedded::Embedded::open(&path)).await??;
         Ok(Self::from(Hub::run(Arc::new(store), options).await?))
     }
 
@@ -69,31 +69,5 @@ impl TaskHub {
 impl From<Hub> for TaskHub {
     fn from(hub: Hub) -> Self {
         Self { home: Home::Local(hub) }
-    }
-}
-
-/// A running worker.
-#[derive(Debug)]
-pub struct Worker(crate::worker::Worker);
-impl Worker {
-    /// Stops.
-    pub async fn shutdown(self) -> Result<(), Error> { self.0.shutdown().await; Ok(()) }
-}
-struct L(crate::worker::Link);
-impl duramen_hub::WorkerLink for L {
-    fn deliver(&self, items: Vec<duramen_core::work::WorkItem>) { self.0.deliver(items) }
-    fn end_session(&self, run: duramen_core::ids::Run) { self.0.end_session(run) }
-    fn closed(&self, reason: &str) { self.0.closed(reason) }
-}
-impl TaskHub {
-    /// Runs.
-    pub async fn run_worker(&self, app: App) -> Result<Worker, Error> { self.run_worker_with(app, Default::default()).await }
-    /// Runs.
-    pub async fn run_worker_with(&self, app: App, options: crate::worker::WorkerOptions) -> Result<Worker, Error> {
-        let w = crate::worker::Worker::start(app, options, tokio::runtime::Handle::current());
-        let Home::Local(hub) = &self.home;
-        let a = hub.attach(Box::new(L(w.link())), w.announcement());
-        w.attach(move |answers| a.answer(answers));
-        Ok(Worker(w))
     }
 }

@@ -14,7 +14,7 @@ impl Client {
     /// The state of an instance, or `None` when there is no such instance.
     pub async fn get(&self, id: &str) -> Result<Option<Instance>, ClientError> {
         match self.request(Request::Get(InstanceId::new(id))).await? {
-            Reply::State(state) => Ok(state.map(|state| Instance::new(*state))),
+            Reply::State(state) => Ok(state.map(Instance::new)),
             other => out_of_place(&other),
         }
     }
