@@ -56,6 +56,7 @@ pub use error::{Error, Result};
 pub use failure::{DurableError, TaskFailed};
 pub use json::JsonError;
 pub use retry::{RetryContext, RetryPolicy};
+pub use worker::{Worker, WorkerOptions};
 
 #[doc(hidden)]
 pub mod __private;

@@ -173,12 +173,13 @@ impl Pool {
         }
     }
 
-    pub(super) async fn drain(&self) {
+    /// Stops once everything is answered or the time is over. Gives the number of unanswered items.
+    pub(super) async fn drain(&self) -> usize {
         self.outbox.drain();
-        if tokio::time::timeout(self.options.drain, self.outbox.emptied()).await.is_err() {
-            tracing::warn!("the worker stops with work in hand; it will be done again");
-        }
+        let drained = tokio::time::timeout(self.options.drain, self.outbox.emptied()).await;
+        let left = drained.map_or_else(|_| self.outbox.in_hand(), |()| 0);
         self.stop();
+        left
     }
 
     pub(super) fn stop(&self) {
