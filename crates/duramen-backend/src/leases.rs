@@ -19,11 +19,7 @@ struct Lease {
 
 impl Default for Leases {
     fn default() -> Self {
-        Self {
-            newest: 0,
-            holders: [0; Slot::COUNT],
-            live: HashMap::new(),
-        }
+        Self { newest: 0, holders: [0; Slot::COUNT], live: HashMap::new() }
     }
 }
 
@@ -45,35 +41,21 @@ impl Leases {
             let holder = std::mem::replace(&mut self.holders[usize::from(slot.0)], epoch.0);
             self.live.remove(&holder);
         }
-        self.live.insert(
-            epoch.0,
-            Lease {
-                partition,
-                slots,
-                last: 0,
-            },
-        );
+        self.live.insert(epoch.0, Lease { partition, slots, last: 0 });
     }
 
     /// Lets the checkpoint with this number in, or says why not.
     pub fn admit(&mut self, partition: PartitionId, epoch: Epoch, number: u64) -> Result<(), String> {
         match self.live.get_mut(&epoch.0) {
-            Some(lease) if lease.partition != partition => Err(format!(
-                "epoch {} belongs to partition {}, not to {}",
-                epoch.0, lease.partition.0, partition.0
-            )),
+            Some(lease) if lease.partition != partition => {
+                Err(format!("epoch {} belongs to partition {}, not to {}", epoch.0, lease.partition.0, partition.0))
+            }
             Some(lease) if number == lease.last + 1 => {
                 lease.last = number;
                 Ok(())
             }
-            Some(lease) => Err(format!(
-                "checkpoint {number} of epoch {} does not follow {}",
-                epoch.0, lease.last
-            )),
-            None => Err(format!(
-                "epoch {} is not the newest of its slots; another owner has taken them",
-                epoch.0
-            )),
+            Some(lease) => Err(format!("checkpoint {number} of epoch {} does not follow {}", epoch.0, lease.last)),
+            None => Err(format!("epoch {} is not the newest of its slots; another owner has taken them", epoch.0)),
         }
     }
 

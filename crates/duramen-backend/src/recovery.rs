@@ -52,11 +52,7 @@ pub struct Recovered {
 impl Recovery {
     /// Begins.
     pub fn new(sizes: SegmentSizes) -> Self {
-        Self {
-            opening: Opening::new(Position(0), sizes),
-            leases: Leases::default(),
-            settling: Settling::default(),
-        }
+        Self { opening: Opening::new(Position(0), sizes), leases: Leases::default(), settling: Settling::default() }
     }
 
     /// Reads the segment of the next number.
@@ -82,11 +78,7 @@ impl Recovery {
 
     /// Decides about the end. `None` when there was no segment: the store is new.
     pub fn finish(self) -> Result<Option<Recovered>, RecoveryError> {
-        let Self {
-            opening,
-            leases,
-            settling,
-        } = self;
+        let Self { opening, leases, settling } = self;
         let opened = opening.finish()?;
         Ok(opened.map(|opened| Recovered {
             journal: opened.journal,

@@ -56,47 +56,19 @@ impl Settler {
         let mut durable = Vec::with_capacity(batch.len());
         for submitted in batch {
             match submitted {
-                Submitted::Append {
-                    partition,
-                    epoch,
-                    checkpoint,
-                } => {
-                    events.push(Event::Appended {
-                        partition,
-                        epoch,
-                        number: checkpoint.number,
-                        position,
-                    });
+                Submitted::Append { partition, epoch, checkpoint } => {
+                    events.push(Event::Appended { partition, epoch, number: checkpoint.number, position });
                     durable.push((position, checkpoint));
                 }
-                Submitted::Refused {
-                    partition,
-                    epoch,
-                    number,
-                    reason,
-                } => {
-                    events.push(Event::Refused {
-                        partition,
-                        epoch,
-                        number,
-                        reason,
-                    });
+                Submitted::Refused { partition, epoch, number, reason } => {
+                    events.push(Event::Refused { partition, epoch, number, reason });
                 }
-                Submitted::Lease {
-                    partition,
-                    epoch,
-                    slots,
-                } => {
+                Submitted::Lease { partition, epoch, slots } => {
                     self.outlet.put(events.drain(..));
                     lock(&self.durable).append(&mut durable);
                     self.settle();
                     let outstanding = Box::new(lock(&self.settling).tables().outstanding(&slots));
-                    self.outlet.put([Event::Acquired {
-                        partition,
-                        epoch,
-                        store: self.store,
-                        outstanding,
-                    }]);
+                    self.outlet.put([Event::Acquired { partition, epoch, store: self.store, outstanding }]);
                 }
             }
         }
@@ -127,10 +99,7 @@ impl Settler {
             }
             Err(damage) => {
                 let what = "failed to fold a checkpoint into the tables".to_owned();
-                self.fail(Failure {
-                    what,
-                    reason: damage.to_string(),
-                });
+                self.fail(Failure { what, reason: damage.to_string() });
                 None
             }
         }
@@ -157,10 +126,7 @@ impl Settler {
     /// Answers a query.
     pub fn query(&self, query: QueryId, what: &Query) {
         if let Some(settling) = self.settled() {
-            self.outlet.put([Event::Queried {
-                query,
-                page: settling.tables().query(what),
-            }]);
+            self.outlet.put([Event::Queried { query, page: settling.tables().query(what) }]);
         }
     }
 }

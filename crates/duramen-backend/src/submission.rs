@@ -57,10 +57,7 @@ pub struct Queue {
 impl Queue {
     /// An empty queue of a store whose epochs so far are known.
     pub fn new(leases: Leases) -> Self {
-        Self {
-            leases,
-            waiting: VecDeque::new(),
-        }
+        Self { leases, waiting: VecDeque::new() }
     }
 
     /// Takes the request for a lease. The lease before it is over at once.
@@ -70,11 +67,7 @@ impl Queue {
             reason: format!("all {} epochs of the store are used up", Epoch::MAX),
         })?;
         self.leases.grant(partition, epoch, slots.clone());
-        self.waiting.push_back(Submitted::Lease {
-            partition,
-            epoch,
-            slots,
-        });
+        self.waiting.push_back(Submitted::Lease { partition, epoch, slots });
         Ok(())
     }
 
@@ -82,20 +75,10 @@ impl Queue {
     pub fn append(&mut self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>) {
         for checkpoint in checkpoints {
             let number = checkpoint.number;
-            self.waiting
-                .push_back(match self.leases.admit(partition, epoch, number) {
-                    Ok(()) => Submitted::Append {
-                        partition,
-                        epoch,
-                        checkpoint,
-                    },
-                    Err(reason) => Submitted::Refused {
-                        partition,
-                        epoch,
-                        number,
-                        reason,
-                    },
-                });
+            self.waiting.push_back(match self.leases.admit(partition, epoch, number) {
+                Ok(()) => Submitted::Append { partition, epoch, checkpoint },
+                Err(reason) => Submitted::Refused { partition, epoch, number, reason },
+            });
         }
     }
 
@@ -104,17 +87,25 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// Moves everything that waits behind what the writer still has.
-    pub fn drain_into(&mut self, backlog: &mut VecDeque<Submitted>) {
-        backlog.append(&mut self.waiting);
+    /// Takes everything that waits.
+    pub fn take(&mut self) -> VecDeque<Submitted> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Puts back what did not go into a batch, in front of what came meanwhile.
+    pub fn put_back(&mut self, mut rest: VecDeque<Submitted>) {
+        if !rest.is_empty() {
+            rest.append(&mut self.waiting);
+            self.waiting = rest;
+        }
     }
 }
 
-/// Moves what goes into the next batch from the backlog into its frame, and gives it back for its
-/// answers.
-pub fn fill(backlog: &mut VecDeque<Submitted>, frame: &mut Frame) -> Vec<Submitted> {
-    let mut batch = Vec::with_capacity(backlog.len());
-    while let Some(next) = backlog.pop_front() {
+/// Moves what goes into the next batch from the front of what waits into its frame, and gives it back
+/// for its answers.
+pub fn fill(waiting: &mut VecDeque<Submitted>, frame: &mut Frame) -> Vec<Submitted> {
+    let mut batch = Vec::with_capacity(waiting.len());
+    while let Some(next) = waiting.pop_front() {
         encode(&next, frame);
         batch.push(next);
         if frame.len() >= BATCH_BYTES {
@@ -126,16 +117,8 @@ pub fn fill(backlog: &mut VecDeque<Submitted>, frame: &mut Frame) -> Vec<Submitt
 
 fn encode(submitted: &Submitted, frame: &mut Frame) {
     match submitted {
-        Submitted::Lease {
-            partition,
-            epoch,
-            slots,
-        } => frame.lease(*partition, *epoch, slots),
-        Submitted::Append {
-            partition,
-            epoch,
-            checkpoint,
-        } => frame.checkpoint(*partition, *epoch, checkpoint),
+        Submitted::Lease { partition, epoch, slots } => frame.lease(*partition, *epoch, slots),
+        Submitted::Append { partition, epoch, checkpoint } => frame.checkpoint(*partition, *epoch, checkpoint),
         Submitted::Refused { .. } => {}
     }
 }

@@ -8,6 +8,7 @@
 //! The messages are protobuf, so that a new field is skipped by an old reader and absent for a new
 //! one. Numbers of fields are never used again.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,11 +38,11 @@ pub struct Delta {
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum Change {
     /// Inserts an instance, or gives the one of this birth a new fixed part (ContinueAsNew, rewind).
-    #[prost(message, tag = "1")]
-    Head(Head),
+    #[prost(message, boxed, tag = "1")]
+    Head(Box<Head>),
     /// Replaces the moving part of an instance.
-    #[prost(message, tag = "2")]
-    Tail(Tail),
+    #[prost(message, boxed, tag = "2")]
+    Tail(Box<Tail>),
     /// Replaces the custom status of an instance.
     #[prost(message, tag = "3")]
     CustomStatus(CustomStatus),

@@ -2,6 +2,7 @@
 
 use crate::ids::{Birth, InstanceId};
 use crate::limits::BadInput;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -134,7 +135,7 @@ pub enum Reply {
         attached: bool,
     },
     /// The state, or `None` when there is no such instance.
-    State(Option<OrchestrationState>),
+    State(Option<Box<OrchestrationState>>),
     /// Accepted.
     Done,
     /// Whether there was an ended instance, which is now gone.

@@ -1,1 +1,30 @@
-//! To be written.
+//! The default store: one folder on a local disk.
+//!
+//! ```text
+//! append ─► queue ─► one batch at a time: encode, write, fdatasync ─► Appended
+//!             │        by the writer thread, or in the caller's when nothing else waits
+//!             │                                                        │
+//!             └ everything that comes meanwhile is the next batch      ▼
+//!                                      the settler's thread folds it into the tables ─► Settled
+//! ```
+//!
+//! The folder holds `lock`, which one process at a time has, and `journal/`, the segments of the
+//! journal. What they contain, how they are read and what is damage is decided in
+//! `duramen_backend::journal`; here is only what touches files and threads. Opening folds the whole
+//! journal into tables in memory.
+//!
+//! The crate knows nothing of hubs, partitions' logic or what a checkpoint means.
+
+mod chores;
+mod commit;
+mod error;
+mod files;
+mod folder;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use duramen_backend::journal::SegmentSizes;
+pub use error::OpenError;
+pub use files::Counters;
+pub use store::{Embedded, Options};

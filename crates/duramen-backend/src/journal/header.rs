@@ -28,10 +28,7 @@ impl SegmentHeader {
     /// The first block of the segment.
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut block = [0; BLOCK];
-        let mut at = Cursor {
-            bytes: &mut block,
-            at: 0,
-        };
+        let mut at = Cursor { bytes: &mut block, at: 0 };
         at.put(&SEGMENT_MAGIC);
         at.put(&self.format.to_le_bytes());
         at.put(&0u32.to_le_bytes());
@@ -47,12 +44,7 @@ impl SegmentHeader {
         let (mut from, sealed) = Reader::open(bytes, SEGMENT_MAGIC, 40)?;
         let format = from.u32();
         from.u32();
-        sealed.then(|| Self {
-            format,
-            store: from.u64(),
-            number: from.u64(),
-            size: from.u64(),
-        })
+        sealed.then(|| Self { format, store: from.u64(), number: from.u64(), size: from.u64() })
     }
 }
 
@@ -86,21 +78,11 @@ impl BatchHeader {
     /// The encoded header, and its checksum for the next batch.
     pub fn encode(&self) -> ([u8; Self::BYTES], u32) {
         let mut bytes = [0; Self::BYTES];
-        let mut at = Cursor {
-            bytes: &mut bytes,
-            at: 0,
-        };
+        let mut at = Cursor { bytes: &mut bytes, at: 0 };
         at.put(&BATCH_MAGIC);
         at.put(&self.format.to_le_bytes());
         at.put(&self.previous.to_le_bytes());
-        for number in [
-            self.store,
-            self.segment,
-            self.number,
-            self.offset,
-            self.length,
-            self.synced,
-        ] {
+        for number in [self.store, self.segment, self.number, self.offset, self.length, self.synced] {
             at.put(&number.to_le_bytes());
         }
         at.put(&self.body.to_le_bytes());
@@ -170,10 +152,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (taken, rest) = self
-            .0
-            .split_first_chunk()
-            .expect("the length was checked when the reader was made");
+        let (taken, rest) = self.0.split_first_chunk().expect("the length was checked when the reader was made");
         self.0 = rest;
         *taken
     }
@@ -193,12 +172,7 @@ mod tests {
 
     #[test]
     fn headers_come_back_and_no_flipped_bit_goes_unseen() {
-        let segment = SegmentHeader {
-            format: FORMAT,
-            store: 7,
-            number: 3,
-            size: 1 << 20,
-        };
+        let segment = SegmentHeader { format: FORMAT, store: 7, number: 3, size: 1 << 20 };
         let batch = BatchHeader {
             format: FORMAT,
             previous: 1,

@@ -79,9 +79,7 @@ pub fn segment_file(number: u64) -> String {
 /// The number of the segment in a file of this name, if it is one.
 pub fn segment_number(file: &str) -> Option<u64> {
     let digits = file.strip_suffix(".segment")?;
-    u64::from_str_radix(digits, 16)
-        .ok()
-        .filter(|number| segment_file(*number) == file)
+    u64::from_str_radix(digits, 16).ok().filter(|number| segment_file(*number) == file)
 }
 
 /// Whether a file of this name is a segment that was being made and has never been used.

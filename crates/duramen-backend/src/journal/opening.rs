@@ -173,11 +173,7 @@ impl Opening {
         }
         if let (false, true, Some((segment, offset))) = (begun, offset > BLOCK && self.claimed > 0, self.end) {
             let what = "its first batch cannot be read, and a batch behind it says that it had been synced".to_owned();
-            return Err(JournalError::Damaged {
-                file: segment_file(segment),
-                offset,
-                what,
-            });
+            return Err(JournalError::Damaged { file: segment_file(segment), offset, what });
         }
         if offset > BLOCK || self.end.is_none() {
             // The chain has come this far, so whatever stands beyond an earlier end is no part of it.
@@ -185,11 +181,7 @@ impl Opening {
             self.claimed = 0;
         }
         self.look_further(number, offset, &bytes);
-        self.segments.push_back(Segment {
-            number,
-            size: header.size,
-            last: self.last,
-        });
+        self.segments.push_back(Segment { number, size: header.size, last: self.last });
         Ok(records)
     }
 
@@ -198,36 +190,23 @@ impl Opening {
         let (Some(store), Some((segment, offset))) = (self.store, self.end) else {
             return Ok(None);
         };
-        let missing = if self.first.is_some() {
-            self.last + 1
-        } else {
-            self.position.max(self.last) + 1
-        };
+        let missing = if self.first.is_some() { self.last + 1 } else { self.position.max(self.last) + 1 };
         if self.claimed >= missing {
             let what = format!("batch {missing} cannot be read, and a batch behind it says that it had been synced");
-            return Err(JournalError::Damaged {
-                file: segment_file(segment),
-                offset,
-                what,
-            });
+            return Err(JournalError::Damaged { file: segment_file(segment), offset, what });
         }
         if self.position >= missing || (self.first.is_none() && self.position > 0) {
-            return Err(JournalError::Beyond {
-                position: self.position,
-                last: self.last,
-            });
+            return Err(JournalError::Beyond { position: self.position, last: self.last });
         }
         if let Some(first) = self.first.filter(|first| *first > self.position + 1) {
-            return Err(JournalError::Before {
-                position: self.position,
-                first,
-            });
+            if let Some(begin) = self.segments.front().filter(|begin| begin.last == 0) {
+                let what =
+                    format!("batch {} cannot be read, and batch {first} follows in another segment", self.position + 1);
+                return Err(JournalError::Damaged { file: segment_file(begin.number), offset: BLOCK as u64, what });
+            }
+            return Err(JournalError::Before { position: self.position, first });
         }
-        let torn = self.waste.first().map(|_| Tail {
-            file: segment_file(segment),
-            offset,
-            batch: missing,
-        });
+        let torn = self.waste.first().map(|_| Tail { file: segment_file(segment), offset, batch: missing });
         let io = self.repairs(segment);
         let split = self.segments.partition_point(|other| other.number <= segment);
         let ready = self.segments.split_off(split);
@@ -248,18 +227,11 @@ impl Opening {
     }
 
     fn segment_header(&mut self, file: &str, bytes: &[u8]) -> Result<SegmentHeader, JournalError> {
-        let damaged = |what: &str| JournalError::Damaged {
-            file: file.to_owned(),
-            offset: 0,
-            what: what.to_owned(),
-        };
+        let damaged = |what: &str| JournalError::Damaged { file: file.to_owned(), offset: 0, what: what.to_owned() };
         let header =
             SegmentHeader::decode(bytes).ok_or_else(|| damaged("it does not begin with the header of a segment"))?;
         if header.format > FORMAT {
-            return Err(JournalError::Newer {
-                file: file.to_owned(),
-                what: format!("the format {}", header.format),
-            });
+            return Err(JournalError::Newer { file: file.to_owned(), what: format!("the format {}", header.format) });
         }
         if segment_number(file) != Some(header.number) {
             return Err(damaged("its header names another segment than its name does"));
@@ -269,11 +241,7 @@ impl Opening {
         }
         let store = *self.store.get_or_insert(header.store);
         if header.store != store {
-            return Err(JournalError::Foreign {
-                file: file.to_owned(),
-                found: header.store,
-                store,
-            });
+            return Err(JournalError::Foreign { file: file.to_owned(), found: header.store, store });
         }
         Ok(header)
     }
@@ -307,23 +275,15 @@ impl Opening {
             self.synced = batch.synced;
             self.unsure.retain(|(number, _)| *number > batch.synced);
         }
-        self.unsure.push((
-            batch.number,
-            Io::Write {
-                file: file.to_owned(),
-                offset: offset as u64,
-                bytes,
-            },
-        ));
+        self.unsure.push((batch.number, Io::Write { file: file.to_owned(), offset: offset as u64, bytes }));
     }
 
     /// Looks at what stands behind the end of the chain in this segment.
     fn look_further(&mut self, segment: u64, from: usize, bytes: &Bytes) {
         let mut own = false;
         for offset in (from..bytes.len()).step_by(BLOCK) {
-            if let Some((header, _)) = self
-                .header_at(segment, offset, bytes)
-                .filter(|(header, _)| header.number > self.last)
+            if let Some((header, _)) =
+                self.header_at(segment, offset, bytes).filter(|(header, _)| header.number > self.last)
             {
                 self.claimed = self.claimed.max(header.synced);
                 own = true;
@@ -345,21 +305,11 @@ impl Opening {
         let mut io = std::mem::take(&mut self.io);
         io.extend(self.unsure.drain(..).map(|(_, write)| write));
         for &(segment, offset, length) in self.waste.iter().filter(|(segment, ..)| *segment >= end) {
-            io.push(Io::Write {
-                file: segment_file(segment),
-                offset,
-                bytes: vec![0; length as usize].into(),
-            });
+            io.push(Io::Write { file: segment_file(segment), offset, bytes: vec![0; length as usize].into() });
         }
         let mut files: BTreeSet<_> = io
             .iter()
-            .filter_map(|io| {
-                if let Io::Write { file, .. } = io {
-                    Some(file.clone())
-                } else {
-                    None
-                }
-            })
+            .filter_map(|io| if let Io::Write { file, .. } = io { Some(file.clone()) } else { None })
             .collect();
         files.insert(segment_file(end));
         io.extend(files.into_iter().map(|file| Io::Sync { file }));

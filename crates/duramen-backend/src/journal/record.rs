@@ -44,9 +44,7 @@ pub struct Frame {
 
 impl Default for Frame {
     fn default() -> Self {
-        Self {
-            bytes: vec![0; BatchHeader::BYTES],
-        }
+        Self { bytes: vec![0; BatchHeader::BYTES] }
     }
 }
 
@@ -69,9 +67,7 @@ impl Frame {
 
     /// Adds a lease.
     pub fn lease(&mut self, partition: PartitionId, epoch: Epoch, slots: &[Slot]) {
-        self.record(LEASE, partition, epoch, |bytes| {
-            bytes.extend(slots.iter().map(|slot| slot.0))
-        });
+        self.record(LEASE, partition, epoch, |bytes| bytes.extend(slots.iter().map(|slot| slot.0)));
     }
 
     /// Adds a checkpoint.
@@ -133,18 +129,10 @@ pub(super) fn decode(mut body: Bytes) -> Result<Vec<Record>, BadRecord> {
         let mut record = body.split_to(length);
         let (partition, epoch) = (PartitionId(record.get_u32_le()), Epoch(record.get_u32_le()));
         records.push(if kind == LEASE {
-            Record::Lease {
-                partition,
-                epoch,
-                slots: record.iter().copied().map(Slot).collect(),
-            }
+            Record::Lease { partition, epoch, slots: record.iter().copied().map(Slot).collect() }
         } else {
             let checkpoint = Checkpoint::decode(record).map_err(|error| BadRecord::Malformed(error.to_string()))?;
-            Record::Checkpoint {
-                partition,
-                epoch,
-                checkpoint,
-            }
+            Record::Checkpoint { partition, epoch, checkpoint }
         });
     }
     Ok(records)

@@ -18,10 +18,7 @@ pub struct SegmentSizes {
 
 impl Default for SegmentSizes {
     fn default() -> Self {
-        Self {
-            first: 1 << 20,
-            next: 64 << 20,
-        }
+        Self { first: 1 << 20, next: 64 << 20 }
     }
 }
 
@@ -133,11 +130,7 @@ impl Journal {
         // The bytes move into the operation and no copy is made; the frame starts with a new buffer.
         let bytes = Bytes::from(std::mem::take(&mut frame.bytes));
         frame.clear();
-        io.push(Io::Write {
-            file: file.clone(),
-            offset,
-            bytes,
-        });
+        io.push(Io::Write { file: file.clone(), offset, bytes });
         io.push(Io::Sync { file });
         (io, Position(self.last))
     }
@@ -172,16 +165,12 @@ impl Journal {
     /// A planned segment has been made. If a later one has come into use meanwhile it stays empty
     /// for ever, and goes when it is recycled.
     pub fn prepared(&mut self, plan: Plan) {
-        let at = self
-            .segments
-            .partition_point(|segment| segment.number < plan.segment.number);
+        let at = self.segments.partition_point(|segment| segment.number < plan.segment.number);
         if at < self.segments.len() {
             let last = at.checked_sub(1).map_or(0, |before| self.segments[before].last);
             self.segments.insert(at, Segment { last, ..plan.segment });
         } else {
-            let at = self
-                .ready
-                .partition_point(|segment| segment.number < plan.segment.number);
+            let at = self.ready.partition_point(|segment| segment.number < plan.segment.number);
             self.ready.insert(at, plan.segment);
         }
     }
@@ -201,21 +190,19 @@ impl Journal {
         while self.segments.len() > 1 && self.segments[0].last <= settled.0 && self.segments[0].last < self.synced {
             let Some(old) = self.segments.pop_front() else { break };
             let file = segment_file(old.number);
+            // Each change of a name is durable before the next: were one of them lost and a later one
+            // kept, a hole would stand in the middle, or an old name on a file with a new header.
             if old.size != self.sizes.next || self.ready.len() >= 2 {
                 io.push(Io::Remove { file });
-                continue;
+            } else {
+                let segment = self.number(old.size);
+                let unfinished = unfinished(segment.number);
+                io.push(Io::Rename { from: file, to: unfinished.clone() });
+                io.push(Io::SyncFolder);
+                // What is left in it names the old number and counts for nothing.
+                self.finish(segment, unfinished, &mut io);
+                self.ready.push_back(segment);
             }
-            let segment = self.number(old.size);
-            let unfinished = unfinished(segment.number);
-            io.push(Io::Rename {
-                from: file,
-                to: unfinished.clone(),
-            });
-            // What is left in it names the old number and counts for nothing.
-            self.finish(segment, unfinished, &mut io);
-            self.ready.push_back(segment);
-        }
-        if !io.is_empty() {
             io.push(Io::SyncFolder);
         }
         io
@@ -229,9 +216,7 @@ impl Journal {
         if self.synced < self.last {
             // Only an empty batch can be unsynced here, and the sync of the new segment would not
             // take it along.
-            io.push(Io::Sync {
-                file: segment_file(self.current().number),
-            });
+            io.push(Io::Sync { file: segment_file(self.current().number) });
         }
         while let Some(mut ready) = self.ready.pop_front() {
             ready.last = self.last;
@@ -243,30 +228,20 @@ impl Journal {
         }
         let plan = self.plan(self.sizes.next.max(space + BLOCK as u64));
         io.extend(plan.io);
-        self.segments.push_back(Segment {
-            last: self.last,
-            ..plan.segment
-        });
+        self.segments.push_back(Segment { last: self.last, ..plan.segment });
         self.offset = BLOCK as u64;
     }
 
     fn number(&mut self, size: u64) -> Segment {
         let number = self.next_segment;
         self.next_segment += 1;
-        Segment {
-            number,
-            size,
-            last: self.last,
-        }
+        Segment { number, size, last: self.last }
     }
 
     fn plan(&mut self, size: u64) -> Plan {
         let segment = self.number(size);
         let file = unfinished(segment.number);
-        let mut io = vec![Io::Create {
-            file: file.clone(),
-            size,
-        }];
+        let mut io = vec![Io::Create { file: file.clone(), size }];
         self.finish(segment, file, &mut io);
         io.push(Io::SyncFolder);
         Plan { segment, io }
@@ -275,22 +250,10 @@ impl Journal {
     /// Gives a file its header, and its name once the header is on disk: a file with the name of a
     /// segment always is one.
     fn finish(&self, segment: Segment, file: String, io: &mut Vec<Io>) {
-        let header = SegmentHeader {
-            format: FORMAT,
-            store: self.store.0,
-            number: segment.number,
-            size: segment.size,
-        };
-        io.push(Io::Write {
-            file: file.clone(),
-            offset: 0,
-            bytes: Bytes::copy_from_slice(&header.encode()),
-        });
+        let header = SegmentHeader { format: FORMAT, store: self.store.0, number: segment.number, size: segment.size };
+        io.push(Io::Write { file: file.clone(), offset: 0, bytes: Bytes::copy_from_slice(&header.encode()) });
         io.push(Io::Sync { file: file.clone() });
-        io.push(Io::Rename {
-            from: file,
-            to: segment_file(segment.number),
-        });
+        io.push(Io::Rename { from: file, to: segment_file(segment.number) });
     }
 }
 

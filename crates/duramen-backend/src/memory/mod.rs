@@ -5,6 +5,9 @@
 //! tables. By default every call is answered at once, in the calling thread. In steps, appends wait
 //! until somebody calls [`Memory::step`], which does one write or one sync.
 
+#[cfg(test)]
+mod tests;
+
 use crate::disk::Disk;
 use crate::journal::{Frame, Io, Journal, SegmentSizes, is_unfinished, segment_number};
 use crate::leases::Leases;
@@ -15,7 +18,6 @@ use crate::tables::Settling;
 use crate::{Backend, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
-use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,14 +35,7 @@ pub struct MemoryOptions {
 impl Default for MemoryOptions {
     fn default() -> Self {
         // Small segments: a hub in a test should not cost 64 MiB.
-        Self {
-            store: StoreId(1),
-            sizes: SegmentSizes {
-                first: 1 << 18,
-                next: 1 << 20,
-            },
-            in_steps: false,
-        }
+        Self { store: StoreId(1), sizes: SegmentSizes { first: 1 << 18, next: 1 << 20 }, in_steps: false }
     }
 }
 
@@ -65,7 +60,6 @@ pub enum MemoryError {
 
 struct State {
     queue: Queue,
-    backlog: VecDeque<Submitted>,
     journal: Journal,
     frame: Frame,
     /// A batch that is written and not synced: the operations left, its answers, its position.
@@ -100,13 +94,7 @@ impl Memory {
         }
         let recovered = recovery.finish()?.unwrap_or_else(|| {
             let (journal, io) = Journal::create(options.store, options.sizes);
-            Recovered {
-                journal,
-                io,
-                torn: None,
-                leases: Leases::default(),
-                settling: Settling::default(),
-            }
+            Recovered { journal, io, torn: None, leases: Leases::default(), settling: Settling::default() }
         });
         recovered.io.iter().try_for_each(|io| disk.perform(io))?;
         Ok(Self {
@@ -115,7 +103,6 @@ impl Memory {
             settler: Settler::new(recovered.journal.store(), recovered.settling),
             state: Mutex::new(State {
                 queue: Queue::new(recovered.leases),
-                backlog: VecDeque::new(),
                 journal: recovered.journal,
                 frame: Frame::default(),
                 written: None,
@@ -157,8 +144,9 @@ impl Memory {
             self.settler.settle();
             return true;
         }
-        state.queue.drain_into(&mut state.backlog);
-        let batch = fill(&mut state.backlog, &mut state.frame);
+        let mut waiting = state.queue.take();
+        let batch = fill(&mut waiting, &mut state.frame);
+        state.queue.put_back(waiting);
         if batch.is_empty() {
             return false;
         }
@@ -168,9 +156,7 @@ impl Memory {
             return true;
         }
         let (mut io, position) = state.journal.batch(&mut state.frame);
-        let Some(sync) = io.pop() else {
-            unreachable!("a batch ends with its sync")
-        };
+        let Some(sync) = io.pop() else { unreachable!("a batch ends with its sync") };
         match io.iter().try_for_each(|io| self.disk.perform(io)) {
             Ok(()) => state.written = Some((sync, batch, position)),
             Err(error) => self.settler.fail(failure("write to the journal", &error)),
@@ -202,10 +188,7 @@ impl Memory {
 }
 
 fn failure(what: &str, error: &io::Error) -> Failure {
-    Failure {
-        what: format!("failed to {what} on the simulated disk"),
-        reason: error.to_string(),
-    }
+    Failure { what: format!("failed to {what} on the simulated disk"), reason: error.to_string() }
 }
 
 impl Backend for Memory {

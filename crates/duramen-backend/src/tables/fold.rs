@@ -127,17 +127,9 @@ impl Tables {
                 return Err(Damage::NoRun { change, run });
             }
         }
-        for Input {
-            birth, run, sequence, ..
-        } in promised.inputs
-        {
+        for Input { birth, run, sequence, .. } in promised.inputs {
             if self.instances.get(&birth).is_some_and(|row| row.head.run == run) {
-                return Err(Damage::NoRow {
-                    change: "Head",
-                    what: "inbox entry",
-                    number: sequence,
-                    of: run,
-                });
+                return Err(Damage::NoRow { change: "Head", what: "inbox entry", number: sequence, of: run });
             }
         }
         for (change, birth) in promised.births {
@@ -150,8 +142,8 @@ impl Tables {
 
     fn fold_change(&mut self, change: Change, promised: &mut Promised) -> Result<(), Damage> {
         match change {
-            Change::Head(head) => self.fold_head(head, promised),
-            Change::Tail(tail) => self.fold_tail(tail),
+            Change::Head(head) => self.fold_head(*head, promised),
+            Change::Tail(tail) => self.fold_tail(*tail),
             Change::CustomStatus(status) => self.fold_custom_status(status),
             Change::Arrived(arrived) => self.fold_arrived(arrived, promised),
             Change::Taken(taken) => self.fold_taken(&taken),
@@ -160,22 +152,12 @@ impl Tables {
             Change::Task(task) => self.fold_task(task, promised),
             Change::TaskClosed(key) => match self.tasks.remove(&key) {
                 Some(_) => Ok(()),
-                None => Err(Damage::NoRow {
-                    change: "TaskClosed",
-                    what: "task",
-                    number: key.number,
-                    of: key.birth,
-                }),
+                None => Err(Damage::NoRow { change: "TaskClosed", what: "task", number: key.number, of: key.birth }),
             },
             Change::Timer(timer) => self.fold_timer(timer, promised),
             Change::TimerClosed(key) => match self.timers.remove(&(key.run, key.number)) {
                 Some(_) => Ok(()),
-                None => Err(Damage::NoRow {
-                    change: "TimerClosed",
-                    what: "timer",
-                    number: key.number,
-                    of: key.run,
-                }),
+                None => Err(Damage::NoRow { change: "TimerClosed", what: "timer", number: key.number, of: key.run }),
             },
             Change::Purged(purged) => self.purge(purged.birth),
             Change::Sent(sent) => self.fold_sent(sent),
@@ -190,20 +172,10 @@ impl Tables {
     fn fold_head(&mut self, head: Head, promised: &mut Promised) -> Result<(), Damage> {
         let (birth, run) = (head.birth, head.run);
         let input = match &head.input {
-            Some(Text {
-                part: Some(Part {
-                    place: Some(Place::Inbox(sequence)),
-                }),
-                start,
-                length,
-            }) if !self.inbox.contains_key(&(run, *sequence)) => {
-                promised.inputs.push(Input {
-                    birth,
-                    run,
-                    sequence: *sequence,
-                    start: *start,
-                    length: *length,
-                });
+            Some(Text { part: Some(Part { place: Some(Place::Inbox(sequence)) }), start, length })
+                if !self.inbox.contains_key(&(run, *sequence)) =>
+            {
+                promised.inputs.push(Input { birth, run, sequence: *sequence, start: *start, length: *length });
                 None
             }
             text => self.resolve_text("Head", text.as_ref(), birth, run)?,
@@ -215,20 +187,13 @@ impl Tables {
             Entry::Vacant(vacant) => {
                 let id: Arc<str> = Arc::from(head.id.as_str());
                 if let Some(other) = self.by_id.insert(id.clone(), birth) {
-                    return Err(Damage::IdTaken {
-                        id: head.id,
-                        birth,
-                        other,
-                    });
+                    return Err(Damage::IdTaken { id: head.id, birth, other });
                 }
                 vacant.insert(Instance {
                     id,
                     head,
                     input,
-                    tail: Tail {
-                        birth,
-                        ..Tail::default()
-                    },
+                    tail: Tail { birth, ..Tail::default() },
                     output: None,
                     custom_status: None,
                     elder: Vec::new(),
@@ -255,16 +220,9 @@ impl Tables {
     fn fold_tail(&mut self, tail: Tail) -> Result<(), Damage> {
         const CHANGE: &str = "Tail";
         let birth = tail.birth;
-        let run = self
-            .instances
-            .get(&birth)
-            .ok_or(Damage::NoInstance { change: CHANGE, birth })?
-            .head
-            .run;
+        let run = self.instances.get(&birth).ok_or(Damage::NoInstance { change: CHANGE, birth })?.head.run;
         let output = self.resolve_text(CHANGE, tail.output.as_ref(), birth, run)?;
-        let Some(row) = self.instances.get_mut(&birth) else {
-            unreachable!("it was there a moment ago")
-        };
+        let Some(row) = self.instances.get_mut(&birth) else { unreachable!("it was there a moment ago") };
         if row.tail.completed != tail.completed {
             if row.tail.completed.is_some() {
                 self.by_completed.remove(&(time(row.tail.completed), row.id.clone()));
@@ -280,10 +238,7 @@ impl Tables {
 
     fn fold_custom_status(&mut self, status: CustomStatus) -> Result<(), Damage> {
         let birth = status.birth;
-        let row = self.instances.get_mut(&birth).ok_or(Damage::NoInstance {
-            change: "CustomStatus",
-            birth,
-        })?;
+        let row = self.instances.get_mut(&birth).ok_or(Damage::NoInstance { change: "CustomStatus", birth })?;
         row.custom_status = Some(status);
         Ok(())
     }
@@ -291,14 +246,8 @@ impl Tables {
     fn fold_arrived(&mut self, arrived: Arrived, promised: &mut Promised) -> Result<(), Damage> {
         let Arrived { run, sequence, event } = arrived;
         self.run("Arrived", run, promised);
-        if let Some(at) = promised
-            .inputs
-            .iter()
-            .position(|input| (input.run, input.sequence) == (run, sequence))
-        {
-            let Input {
-                birth, start, length, ..
-            } = promised.inputs.swap_remove(at);
+        if let Some(at) = promised.inputs.iter().position(|input| (input.run, input.sequence) == (run, sequence)) {
+            let Input { birth, start, length, .. } = promised.inputs.swap_remove(at);
             let text = cut("Head", &event, birth, start, length)?;
             if let Some(row) = self.instances.get_mut(&birth).filter(|row| row.head.run == run) {
                 row.input = Some(text);
@@ -306,23 +255,14 @@ impl Tables {
         }
         match self.inbox.insert((run, sequence), event) {
             None => Ok(()),
-            Some(_) => Err(Damage::OutOfOrder {
-                change: "Arrived",
-                number: sequence,
-                last: sequence,
-            }),
+            Some(_) => Err(Damage::OutOfOrder { change: "Arrived", number: sequence, last: sequence }),
         }
     }
 
     fn fold_taken(&mut self, taken: &Taken) -> Result<(), Damage> {
         for &sequence in &taken.sequences {
             if self.inbox.remove(&(taken.run, sequence)).is_none() {
-                return Err(Damage::NoRow {
-                    change: "Taken",
-                    what: "inbox entry",
-                    number: sequence,
-                    of: taken.run,
-                });
+                return Err(Damage::NoRow { change: "Taken", what: "inbox entry", number: sequence, of: taken.run });
             }
         }
         Ok(())
@@ -348,10 +288,7 @@ impl Tables {
 
     fn fold_task(&mut self, mut task: Task, promised: &mut Promised) -> Result<(), Damage> {
         const CHANGE: &str = "Task";
-        let key = task.key.ok_or(Damage::NoField {
-            change: CHANGE,
-            field: "key",
-        })?;
+        let key = task.key.ok_or(Damage::NoField { change: CHANGE, field: "key" })?;
         if !self.instances.contains_key(&key.birth) {
             promised.births.push((CHANGE, key.birth));
         }
@@ -368,10 +305,7 @@ impl Tables {
     }
 
     fn fold_timer(&mut self, timer: Timer, promised: &mut Promised) -> Result<(), Damage> {
-        let key = timer.key.ok_or(Damage::NoField {
-            change: "Timer",
-            field: "key",
-        })?;
+        let key = timer.key.ok_or(Damage::NoField { change: "Timer", field: "key" })?;
         self.run("Timer", key.run, promised);
         self.timers.insert((key.run, key.number), timer);
         Ok(())
@@ -388,10 +322,7 @@ impl Tables {
     }
 
     fn purge(&mut self, birth: u64) -> Result<(), Damage> {
-        let row = self.instances.remove(&birth).ok_or(Damage::NoInstance {
-            change: "Purged",
-            birth,
-        })?;
+        let row = self.instances.remove(&birth).ok_or(Damage::NoInstance { change: "Purged", birth })?;
         for run in row.elder.iter().copied().chain([row.head.run]) {
             if self.runs.contains_key(&run) {
                 self.close_run("Purged", run)?;
@@ -413,33 +344,19 @@ impl Tables {
     }
 
     fn fold_sent(&mut self, sent: Sent) -> Result<(), Damage> {
-        let mark = sent.mark.ok_or(Damage::NoField {
-            change: "Sent",
-            field: "mark",
-        })?;
-        grow(
-            "Sent",
-            self.sent.entry((mark.source, mark.target)).or_default(),
-            mark.sequence,
-        )?;
-        self.outbox
-            .insert((mark.source, mark.target, mark.sequence), sent.message);
+        let mark = sent.mark.ok_or(Damage::NoField { change: "Sent", field: "mark" })?;
+        grow("Sent", self.sent.entry((mark.source, mark.target)).or_default(), mark.sequence)?;
+        self.outbox.insert((mark.source, mark.target, mark.sequence), sent.message);
         Ok(())
     }
 
     fn fold_acknowledged(&mut self, mark: PairMark) -> Result<(), Damage> {
         let sent = self.sent.get(&(mark.source, mark.target)).copied().unwrap_or(0);
         if mark.sequence > sent {
-            return Err(Damage::OutOfOrder {
-                change: "Acknowledged",
-                number: mark.sequence,
-                last: sent,
-            });
+            return Err(Damage::OutOfOrder { change: "Acknowledged", number: mark.sequence, last: sent });
         }
-        while let Some((&key, _)) = self
-            .outbox
-            .range((mark.source, mark.target, 0)..=(mark.source, mark.target, mark.sequence))
-            .next()
+        while let Some((&key, _)) =
+            self.outbox.range((mark.source, mark.target, 0)..=(mark.source, mark.target, mark.sequence)).next()
         {
             self.outbox.remove(&key);
         }
@@ -458,31 +375,16 @@ impl Tables {
     }
 
     fn resolve(&self, change: &'static str, part: Option<Part>, run: u64) -> Result<Bytes, Damage> {
-        match part.and_then(|part| part.place).ok_or(Damage::NoField {
-            change,
-            field: "place of an event",
-        })? {
+        match part.and_then(|part| part.place).ok_or(Damage::NoField { change, field: "place of an event" })? {
             Place::Here(event) => Ok(event),
             Place::Inbox(sequence) => {
                 let entry = self.inbox.get(&(run, sequence)).cloned();
-                entry.ok_or(Damage::NoRow {
-                    change,
-                    what: "inbox entry",
-                    number: sequence,
-                    of: run,
-                })
+                entry.ok_or(Damage::NoRow { change, what: "inbox entry", number: sequence, of: run })
             }
             Place::History(index) => {
                 let history = self.runs.get(&run).map(|row| &row.history);
-                let event = history
-                    .and_then(|events| events.get(usize::try_from(index).ok()?))
-                    .cloned();
-                event.ok_or(Damage::NoRow {
-                    change,
-                    what: "history event",
-                    number: index,
-                    of: run,
-                })
+                let event = history.and_then(|events| events.get(usize::try_from(index).ok()?)).cloned();
+                event.ok_or(Damage::NoRow { change, what: "history event", number: index, of: run })
             }
         }
     }
@@ -506,24 +408,14 @@ impl Tables {
 fn cut(change: &'static str, event: &Bytes, birth: u64, start: u32, length: u32) -> Result<Bytes, Damage> {
     let (first, end) = (start as usize, start as usize + length as usize);
     if end > event.len() {
-        return Err(Damage::NoText {
-            change,
-            birth,
-            start,
-            length,
-            event: event.len(),
-        });
+        return Err(Damage::NoText { change, birth, start, length, event: event.len() });
     }
     Ok(event.slice(first..end))
 }
 
 fn grow(change: &'static str, last: &mut u64, number: u64) -> Result<(), Damage> {
     if number <= *last {
-        return Err(Damage::OutOfOrder {
-            change,
-            number,
-            last: *last,
-        });
+        return Err(Damage::OutOfOrder { change, number, last: *last });
     }
     *last = number;
     Ok(())

@@ -8,10 +8,7 @@ use std::ops::RangeInclusive;
 
 /// The keys that the tasks of an instance can have.
 pub(super) fn tasks_of(birth: u64) -> RangeInclusive<TaskKey> {
-    TaskKey { birth, number: 0 }..=TaskKey {
-        birth,
-        number: u64::MAX,
-    }
+    TaskKey { birth, number: 0 }..=TaskKey { birth, number: u64::MAX }
 }
 
 impl Tables {
@@ -27,18 +24,8 @@ impl Tables {
             tail: row.tail.clone(),
             custom_status: row.custom_status.clone(),
             history: self.runs.get(&run).map(|row| row.history.clone()).unwrap_or_default(),
-            inbox: inbox
-                .map(|(&(run, sequence), event)| Arrived {
-                    run,
-                    sequence,
-                    event: event.clone(),
-                })
-                .collect(),
-            tasks: self
-                .tasks
-                .range(tasks_of(birth))
-                .map(|(_, task)| task.clone())
-                .collect(),
+            inbox: inbox.map(|(&(run, sequence), event)| Arrived { run, sequence, event: event.clone() }).collect(),
+            tasks: self.tasks.range(tasks_of(birth)).map(|(_, task)| task.clone()).collect(),
             timers: self.timers.range(of_run).map(|(_, timer)| timer.clone()).collect(),
         })
     }
@@ -57,55 +44,28 @@ impl Tables {
             if seen.replace(run) == Some(run) {
                 continue;
             }
-            let row = self
-                .runs
-                .get(&run)
-                .and_then(|row| owner(row.birth))
-                .filter(|row| row.head.run == run);
+            let row = self.runs.get(&run).and_then(|row| owner(row.birth)).filter(|row| row.head.run == run);
             ready.extend(row.map(|row| (row.head.birth, row.head.id.clone())));
         }
         ready.sort_unstable();
 
-        let tasks = self
-            .tasks
-            .iter()
-            .filter_map(|(key, task)| Some((owner(key.birth)?.head.id.clone(), task.clone())));
-        let timers = self
-            .timers
-            .values()
-            .filter_map(|timer| Some((owner(timer.birth)?.head.id.clone(), timer.clone())));
+        let tasks = self.tasks.iter().filter_map(|(key, task)| Some((owner(key.birth)?.head.id.clone(), task.clone())));
+        let timers =
+            self.timers.values().filter_map(|timer| Some((owner(timer.birth)?.head.id.clone(), timer.clone())));
         let mut timers: Vec<_> = timers.collect();
         timers.sort_by_key(|(_, timer)| (time(timer.due), timer.key.map(|key| (key.run, key.number))));
 
-        let mark = |(&(source, target), &sequence): (&(u32, u32), &u64)| PairMark {
-            source,
-            target,
-            sequence,
-        };
+        let mark = |(&(source, target), &sequence): (&(u32, u32), &u64)| PairMark { source, target, sequence };
         let message = |(&(source, target, sequence), message): (&(u32, u32, u64), &bytes::Bytes)| Sent {
-            mark: Some(PairMark {
-                source,
-                target,
-                sequence,
-            }),
+            mark: Some(PairMark { source, target, sequence }),
             message: message.clone(),
         };
         Outstanding {
             ready,
             tasks: tasks.collect(),
             timers,
-            outbox: self
-                .outbox
-                .iter()
-                .filter(|(key, _)| holds(key.0))
-                .map(message)
-                .collect(),
-            received: self
-                .received
-                .iter()
-                .filter(|(pair, _)| holds(pair.1))
-                .map(mark)
-                .collect(),
+            outbox: self.outbox.iter().filter(|(key, _)| holds(key.0)).map(message).collect(),
+            received: self.received.iter().filter(|(pair, _)| holds(pair.1)).map(mark).collect(),
             sent: self.sent.iter().filter(|(pair, _)| holds(pair.0)).map(mark).collect(),
         }
     }

@@ -24,25 +24,13 @@ impl Tables {
             if matches(query, row) {
                 if page.rows.len() == limit {
                     page.next = page.rows.last().map(|row| {
-                        cursor(
-                            query,
-                            &row.head.id,
-                            time(row.head.created),
-                            row.head.birth,
-                            time(row.tail.completed),
-                        )
+                        cursor(query, &row.head.id, time(row.head.created), row.head.birth, time(row.tail.completed))
                     });
                     break;
                 }
                 page.rows.push(self.row(row));
             }
-            last = Some(cursor(
-                query,
-                &row.id,
-                time(row.head.created),
-                row.head.birth,
-                time(row.tail.completed),
-            ));
+            last = Some(cursor(query, &row.id, time(row.head.created), row.head.birth, time(row.tail.completed)));
         }
         page
     }
@@ -59,10 +47,7 @@ impl Tables {
                 };
                 let end = query.completed_to.unwrap_or(Time::new(i64::MAX, 0));
                 let rows = self.by_completed.range((start, Bound::Unbounded));
-                Box::new(
-                    rows.take_while(move |((at, _), _)| *at < end)
-                        .filter_map(move |(_, birth)| instance(birth)),
-                )
+                Box::new(rows.take_while(move |((at, _), _)| *at < end).filter_map(move |(_, birth)| instance(birth)))
             }
             (Order::Created, Some(prefix), _) => {
                 let start = match &query.after {
@@ -87,13 +72,10 @@ impl Tables {
                 let Some(parent) = parent else {
                     let rows = self.by_created.range((start, Bound::Unbounded));
                     return Box::new(
-                        rows.take_while(move |(at, _)| *at < end)
-                            .filter_map(move |(_, birth)| instance(birth)),
+                        rows.take_while(move |(at, _)| *at < end).filter_map(move |(_, birth)| instance(birth)),
                     );
                 };
-                let children = self
-                    .by_parent
-                    .range((parent.as_str().into(), 0)..=(parent.as_str().into(), u64::MAX));
+                let children = self.by_parent.range((parent.as_str().into(), 0)..=(parent.as_str().into(), u64::MAX));
                 let mut rows: Vec<_> = children.filter_map(|(_, birth)| instance(birth)).collect();
                 rows.sort_by_key(|row| place(row));
                 rows.retain(|row| match start {
@@ -114,11 +96,7 @@ impl Tables {
             custom_status: row.custom_status.clone(),
             input: row.input.clone(),
             output: row.output.clone(),
-            last_event: self
-                .runs
-                .get(&row.head.run)
-                .filter(|_| ended)
-                .and_then(|run| run.history.last().cloned()),
+            last_event: self.runs.get(&row.head.run).filter(|_| ended).and_then(|run| run.history.last().cloned()),
         }
     }
 }
@@ -142,21 +120,10 @@ fn matches(query: &Query, row: &Instance) -> bool {
     (query.statuses.is_empty() || query.statuses.iter().any(|status| *status as i32 == tail.status))
         && query.created_from.is_none_or(|from| created >= from)
         && query.created_to.is_none_or(|to| created < to)
-        && query
-            .completed_from
-            .is_none_or(|from| completed.is_some_and(|at| at >= from))
+        && query.completed_from.is_none_or(|from| completed.is_some_and(|at| at >= from))
         && query.completed_to.is_none_or(|to| completed.is_some_and(|at| at < to))
-        && query
-            .prefix
-            .as_ref()
-            .is_none_or(|prefix| head.id.starts_with(prefix.as_str()))
+        && query.prefix.as_ref().is_none_or(|prefix| head.id.starts_with(prefix.as_str()))
         && query.name.as_ref().is_none_or(|name| head.name == *name)
-        && query
-            .tag
-            .as_ref()
-            .is_none_or(|(key, value)| head.tags.get(key) == Some(value))
-        && query
-            .parent
-            .as_ref()
-            .is_none_or(|id| head.parent.as_ref().is_some_and(|parent| parent.id == *id))
+        && query.tag.as_ref().is_none_or(|(key, value)| head.tags.get(key) == Some(value))
+        && query.parent.as_ref().is_none_or(|id| head.parent.as_ref().is_some_and(|parent| parent.id == *id))
 }

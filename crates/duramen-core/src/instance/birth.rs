@@ -6,6 +6,7 @@ use crate::event::{self, Kind, Payload};
 use crate::ids::InstanceId;
 use crate::partition::Ledger;
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -72,7 +73,7 @@ impl Instance {
             start,
             length,
         });
-        ledger.write(Change::Head(self.head.clone()));
+        ledger.write(Change::Head(Box::new(self.head.clone())));
     }
 
     /// Opens a timer; one without an event id holds back a scheduled start.

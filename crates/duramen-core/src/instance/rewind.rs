@@ -7,6 +7,7 @@ use crate::event::{self, Kind};
 use crate::ids::InstanceId;
 use crate::message::{Body, RewindChild};
 use crate::partition::Ledger;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -36,7 +37,7 @@ impl Instance {
         });
         let parts = self.history.iter().map(|event| Place::Here(event.clone()).into()).collect();
         ledger.write(Change::History(HistoryParts { run: self.head.run, parts, replace: true }));
-        ledger.write(Change::Head(self.head.clone()));
+        ledger.write(Change::Head(Box::new(self.head.clone())));
         self.reopen(&events, reason.clone(), ledger);
         self.receive(Kind::Rewound, event::rewound(ledger.now, reason), ledger);
     }

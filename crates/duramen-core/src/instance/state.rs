@@ -3,15 +3,16 @@
 use super::Instance;
 use crate::event::{self, Kind};
 use crate::partition::Ledger;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use duramen_proto::history_event::EventType;
 use duramen_proto::{OrchestrationState, OrchestrationStatus, TaskFailureDetails};
 
 impl Instance {
     /// The protocol's state, with input, output, custom status and failure.
-    pub(crate) fn state(&self) -> OrchestrationState {
+    pub(crate) fn state(&self) -> Box<OrchestrationState> {
         let (output, failure_details) = self.outcome();
-        OrchestrationState {
+        Box::new(OrchestrationState {
             instance_id: self.head.id.clone(),
             name: self.head.name.clone(),
             version: self.head.version.clone(),
@@ -27,7 +28,7 @@ impl Instance {
             completed_timestamp: self.tail.completed,
             parent_instance_id: self.head.parent.as_ref().map(|parent| parent.id.clone()),
             tags: self.head.tags.clone(),
-        }
+        })
     }
 
     fn outcome(&self) -> (Option<String>, Option<TaskFailureDetails>) {

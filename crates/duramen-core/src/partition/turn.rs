@@ -5,6 +5,7 @@ use crate::checkpoint::{Change, Checkpoint, Delta};
 use crate::ids::Position;
 use crate::limits::OPEN_TURN;
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 impl Partition {
@@ -28,7 +29,7 @@ impl Partition {
         let mut deltas = core::mem::take(&mut self.ledger.deltas);
         for birth in core::mem::take(&mut self.ledger.dirty) {
             let Some(instance) = self.instances.get(&birth) else { continue };
-            deltas.push(Delta { change: Some(Change::Tail(instance.tail.clone())) });
+            deltas.push(Delta { change: Some(Change::Tail(Box::new(instance.tail.clone()))) });
             self.leaving.note(number, instance, &self.config.settings);
         }
         self.ledger.number += 1;

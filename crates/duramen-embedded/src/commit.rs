@@ -1,0 +1,245 @@
+//! Group commit: one batch is being written at a time, and everything that waits goes into the next.
+
+use crate::chores::{Chore, Chores};
+use crate::files::Files;
+use duramen_backend::journal::{Frame, Io, Journal, Plan};
+use duramen_backend::leases::Leases;
+use duramen_backend::settler::Settler;
+use duramen_backend::submission::{Queue, Submitted, fill};
+use duramen_backend::{Failure, Hurry};
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long nothing is written before an empty batch follows the last one.
+const QUIET: Duration = Duration::from_millis(100);
+
+pub(crate) struct Committer {
+    pub(crate) files: Files,
+    pub(crate) settler: Settler,
+    chores: Chores,
+    front: Mutex<Front>,
+    /// The writer thread waits here.
+    wake: Condvar,
+    log: Mutex<Log>,
+    /// Whoever needs a segment that is being made waits here.
+    prepared: Condvar,
+}
+
+/// What submitters and the writer share.
+struct Front {
+    queue: Queue,
+    /// A batch is being written, by the writer thread or by a submitter.
+    writing: bool,
+    closing: bool,
+    /// The end of the journal has no mark, and when it was written.
+    unmarked_since: Option<Instant>,
+    /// The writer waits without an end.
+    asleep: bool,
+}
+
+/// What only the one who writes touches.
+struct Log {
+    journal: Journal,
+    frame: Frame,
+    /// A segment is being made.
+    preparing: bool,
+    /// The last one could not be made ahead; the next is made when there is no way around it.
+    gave_up: bool,
+}
+
+impl Committer {
+    pub(crate) fn new(files: Files, journal: Journal, leases: Leases, settler: Settler) -> Self {
+        let unmarked_since = (!journal.is_marked()).then(Instant::now);
+        Self {
+            files,
+            settler,
+            chores: Chores::default(),
+            front: Mutex::new(Front {
+                queue: Queue::new(leases),
+                writing: false,
+                closing: false,
+                unmarked_since,
+                asleep: false,
+            }),
+            wake: Condvar::new(),
+            log: Mutex::new(Log { journal, frame: Frame::default(), preparing: false, gave_up: false }),
+            prepared: Condvar::new(),
+        }
+    }
+
+    /// Puts something into the queue, and has it written: by this thread if it has nothing else to
+    /// do and no batch is on its way, because handing it over costs as much as a good disk's sync.
+    pub(crate) fn submit(&self, hurry: Hurry, submit: impl FnOnce(&mut Queue) -> Result<(), Failure>) {
+        let mut front = self.front();
+        if front.closing || self.settler.has_failed() {
+            return;
+        }
+        let alone = front.queue.is_empty() && !front.writing;
+        if let Err(failure) = submit(&mut front.queue) {
+            drop(front);
+            self.settler.fail(failure);
+            self.settler.outlet().deliver();
+            return;
+        }
+        if alone && hurry == Hurry::Idle {
+            front = self.write(front);
+            if !front.queue.is_empty() || front.closing || front.asleep {
+                self.wake.notify_one();
+            }
+            drop(front);
+            self.settler.settle();
+            self.settler.outlet().deliver();
+        } else if !front.writing {
+            self.wake.notify_one();
+        }
+    }
+
+    /// The writer thread.
+    pub(crate) fn run(&self) {
+        let mut front = self.front();
+        while !self.settler.has_failed() {
+            if front.writing {
+                front = self.wait(front, None);
+            } else if !front.queue.is_empty() {
+                front = self.write(front);
+                drop(front);
+                self.settler.outlet().deliver();
+                self.chores.settle();
+                front = self.front();
+            } else if front.closing {
+                drop(self.mark(front, true));
+                return;
+            } else if let Some(since) = front.unmarked_since {
+                let left = QUIET.saturating_sub(since.elapsed());
+                front = if left.is_zero() { self.mark(front, false) } else { self.wait(front, Some(left)) };
+            } else {
+                front = self.wait(front, None);
+            }
+        }
+    }
+
+    /// The thread for everything else.
+    pub(crate) fn run_chores(&self) {
+        while let Some(chore) = self.chores.next() {
+            match chore {
+                Chore::Settle => {
+                    self.settler.settle();
+                    self.settler.outlet().deliver();
+                }
+                Chore::Prepare(plan) => self.prepare(plan),
+            }
+        }
+    }
+
+    /// Lets no more in. What was submitted is written by the writer thread, which then ends.
+    pub(crate) fn close(&self) {
+        self.front().closing = true;
+        self.wake.notify_all();
+    }
+
+    /// Lets the thread for everything else end once it has done what it was told.
+    pub(crate) fn close_chores(&self) {
+        self.chores.close();
+    }
+
+    /// Writes and syncs one batch of what waits, with the queue open to others meanwhile.
+    fn write<'a>(&'a self, mut front: MutexGuard<'a, Front>) -> MutexGuard<'a, Front> {
+        front.writing = true;
+        let mut waiting = front.queue.take();
+        drop(front);
+        let unmarked = self.commit(&mut waiting);
+        let mut front = self.front();
+        front.queue.put_back(waiting);
+        front.unmarked_since = unmarked.then(Instant::now).or(front.unmarked_since);
+        front.writing = false;
+        front
+    }
+
+    /// Says whether something was written.
+    fn commit(&self, waiting: &mut VecDeque<Submitted>) -> bool {
+        let mut log = lock(&self.log);
+        let batch = fill(waiting, &mut log.frame);
+        while log.preparing && !log.journal.has_room(&log.frame) {
+            log = self.prepared.wait(log).unwrap_or_else(PoisonError::into_inner);
+        }
+        let log = &mut *log;
+        if log.frame.is_empty() {
+            // Nothing but refusals: there is nothing to write.
+            self.settler.committed(batch, log.journal.end());
+            return false;
+        }
+        let (io, position) = log.journal.batch(&mut log.frame);
+        if let Err(failure) = self.files.perform(&io) {
+            // What was written may be on disk or not, and no later sync can tell. Nothing is
+            // released any more; opening again finds out.
+            self.settler.fail(failure);
+            return false;
+        }
+        log.journal.synced();
+        if !log.preparing
+            && !log.gave_up
+            && let Some(plan) = log.journal.plan_ahead()
+        {
+            log.preparing = true;
+            self.chores.prepare(plan);
+        }
+        self.settler.committed(batch, position);
+        true
+    }
+
+    fn mark<'a>(&'a self, mut front: MutexGuard<'a, Front>, sync: bool) -> MutexGuard<'a, Front> {
+        if front.unmarked_since.take().is_none() {
+            return front;
+        }
+        front.writing = true;
+        drop(front);
+        let io = lock(&self.log).journal.mark(sync);
+        if let Err(failure) = self.files.perform(&io) {
+            self.settler.fail(failure);
+            self.settler.outlet().deliver();
+        }
+        let mut front = self.front();
+        front.writing = false;
+        front
+    }
+
+    fn prepare(&self, plan: Plan) {
+        let made = self.files.perform(&plan.io);
+        let mut log = lock(&self.log);
+        log.preparing = false;
+        match made {
+            Ok(()) => log.journal.prepared(plan),
+            Err(failure) => {
+                log.gave_up = true;
+                tracing::warn!(%failure, "a segment of the journal could not be made ahead of its use");
+                // What there is of it only takes up space; opening would remove it too.
+                let leftovers = plan.io.iter().filter_map(|io| {
+                    if let Io::Create { file, .. } = io { Some(Io::Remove { file: file.clone() }) } else { None }
+                });
+                let _ = self.files.perform(&leftovers.collect::<Vec<_>>());
+            }
+        }
+        self.prepared.notify_all();
+    }
+
+    fn wait<'a>(&self, mut front: MutexGuard<'a, Front>, limit: Option<Duration>) -> MutexGuard<'a, Front> {
+        match limit {
+            Some(limit) => self.wake.wait_timeout(front, limit).unwrap_or_else(PoisonError::into_inner).0,
+            None => {
+                front.asleep = true;
+                let mut front = self.wake.wait(front).unwrap_or_else(PoisonError::into_inner);
+                front.asleep = false;
+                front
+            }
+        }
+    }
+
+    fn front(&self) -> MutexGuard<'_, Front> {
+        lock(&self.front)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,117 @@
+//! The files under the journal, and what is counted about them.
+
+use crate::folder::{Cost, Folder};
+use bytes::Bytes;
+use duramen_backend::Failure;
+#[cfg(test)]
+use duramen_backend::disk::Disk;
+use duramen_backend::journal::Io;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a store has asked of the file system since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Calls that sync a file or a folder.
+    pub syncs: u64,
+    /// Bytes written, the zeros of new segments among them.
+    pub written_bytes: u64,
+}
+
+/// The files of a journal.
+#[derive(Debug)]
+pub(crate) struct Files {
+    place: Place,
+    syncs: AtomicU64,
+    written: AtomicU64,
+}
+
+/// Where the files are.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Folder(Folder),
+    /// A disk of which a test says what goes wrong.
+    #[cfg(test)]
+    Simulated(Disk),
+}
+
+impl Files {
+    pub(crate) fn new(place: Place) -> Self {
+        Self { place, syncs: AtomicU64::new(0), written: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        Counters { syncs: self.syncs.load(Ordering::Relaxed), written_bytes: self.written.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn list(&self) -> io::Result<Vec<String>> {
+        match &self.place {
+            Place::Folder(folder) => folder.list(),
+            #[cfg(test)]
+            Place::Simulated(disk) => Ok(disk.list()),
+        }
+    }
+
+    pub(crate) fn read(&self, file: &str) -> io::Result<Bytes> {
+        match &self.place {
+            Place::Folder(folder) => folder.read(file),
+            #[cfg(test)]
+            Place::Simulated(disk) => disk.read(file),
+        }
+    }
+
+    /// Carries out operations in order, up to the first that fails.
+    pub(crate) fn perform<'a>(&self, io: impl IntoIterator<Item = &'a Io>) -> Result<(), Failure> {
+        io.into_iter().try_for_each(|io| {
+            let cost = match &self.place {
+                Place::Folder(folder) => folder.perform(io),
+                #[cfg(test)]
+                Place::Simulated(disk) => disk.perform(io).map(|()| simulated_cost(io)),
+            };
+            let Cost { syncs, written } = cost.map_err(|error| self.failure(io, &error))?;
+            self.syncs.fetch_add(syncs, Ordering::Relaxed);
+            self.written.fetch_add(written, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    /// Lets another process have the files.
+    pub(crate) fn release(&self) {
+        match &self.place {
+            Place::Folder(folder) => folder.release(),
+            #[cfg(test)]
+            Place::Simulated(_) => {}
+        }
+    }
+
+    /// The name under which a user finds a file.
+    pub(crate) fn name(&self, file: &str) -> String {
+        match &self.place {
+            Place::Folder(folder) => folder.path(file).display().to_string(),
+            #[cfg(test)]
+            Place::Simulated(_) => file.to_owned(),
+        }
+    }
+
+    fn failure(&self, io: &Io, error: &io::Error) -> Failure {
+        let (what, file) = match io {
+            Io::Create { file, size } => (format!("make and fill {size} bytes of"), file.as_str()),
+            Io::Write { file, offset, bytes } => (format!("write {} bytes at {offset} of", bytes.len()), file.as_str()),
+            Io::Sync { file } => ("sync".to_owned(), file.as_str()),
+            Io::Rename { from, to } => (format!("give the name {to} to"), from.as_str()),
+            Io::Remove { file } => ("remove".to_owned(), file.as_str()),
+            Io::SyncFolder => ("sync the folder".to_owned(), ""),
+        };
+        Failure { what: format!("failed to {what} {}", self.name(file)), reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+fn simulated_cost(io: &Io) -> Cost {
+    match io {
+        Io::Create { size, .. } => Cost { syncs: 1, written: *size },
+        Io::Write { bytes, .. } => Cost { syncs: 0, written: bytes.len() as u64 },
+        Io::Sync { .. } | Io::SyncFolder => Cost { syncs: 1, written: 0 },
+        Io::Rename { .. } | Io::Remove { .. } => Cost::default(),
+    }
+}
