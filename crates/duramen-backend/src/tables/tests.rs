@@ -19,11 +19,7 @@ fn some() -> Tables {
     let mut sample = Sample::new("a", 1);
     let mut deltas = sample.start(Bytes::from_static(b"<one"));
     deltas.extend(sample.arrive(Bytes::from_static(b"<two")));
-    deltas.push(delta(Change::History(HistoryParts {
-        run: 1,
-        parts: vec![here(b"past")],
-        replace: false,
-    })));
+    deltas.push(delta(Change::History(HistoryParts { run: 1, parts: vec![here(b"past")], replace: false })));
     fold(&mut tables, deltas).expect("it fits");
     tables
 }
@@ -34,85 +30,28 @@ fn here(bytes: &'static [u8]) -> Part {
 
 #[test]
 fn a_change_about_what_is_not_there_is_damage() {
-    let head = |birth, id: &str, input| Head {
-        birth,
-        run: birth,
-        id: id.into(),
-        input,
-        ..Head::default()
-    };
-    let text = |place: Place, length| {
-        Some(Text {
-            part: Some(place.into()),
-            start: 0,
-            length,
-        })
-    };
-    let mark = |sequence| PairMark {
-        source: 1,
-        target: 2,
-        sequence,
-    };
-    let history = |place: Place| {
-        Change::History(HistoryParts {
-            run: 1,
-            parts: vec![place.into()],
-            replace: false,
-        })
-    };
+    let head = |birth, id: &str, input| Head { birth, run: birth, id: id.into(), input, ..Head::default() };
+    let text = |place: Place, length| Some(Text { part: Some(place.into()), start: 0, length });
+    let mark = |sequence| PairMark { source: 1, target: 2, sequence };
+    let history = |place: Place| Change::History(HistoryParts { run: 1, parts: vec![place.into()], replace: false });
     let wrong = [
-        Change::Head(head(2, "a", None)),
-        Change::Head(head(2, "b", text(Place::Inbox(0), 1))),
-        Change::Head(head(2, "b", text(Place::Here(Bytes::from_static(b"12")), 3))),
-        Change::Tail(Tail {
-            birth: 2,
-            ..Tail::default()
-        }),
-        Change::Tail(Tail {
-            birth: 1,
-            output: text(Place::History(1), 1),
-            ..Tail::default()
-        }),
-        Change::CustomStatus(CustomStatus {
-            birth: 2,
-            ..CustomStatus::default()
-        }),
-        Change::Arrived(Arrived {
-            run: 2,
-            ..Arrived::default()
-        }),
-        Change::Arrived(Arrived {
-            run: 1,
-            sequence: 1,
-            ..Arrived::default()
-        }),
-        Change::Taken(Taken {
-            run: 1,
-            sequences: vec![2],
-        }),
-        Change::Taken(Taken {
-            run: 1,
-            sequences: vec![0, 0],
-        }),
+        Change::Head(Box::new(head(2, "a", None))),
+        Change::Head(Box::new(head(2, "b", text(Place::Inbox(0), 1)))),
+        Change::Head(Box::new(head(2, "b", text(Place::Here(Bytes::from_static(b"12")), 3)))),
+        Change::Tail(Box::new(Tail { birth: 2, ..Tail::default() })),
+        Change::Tail(Box::new(Tail { birth: 1, output: text(Place::History(1), 1), ..Tail::default() })),
+        Change::CustomStatus(CustomStatus { birth: 2, ..CustomStatus::default() }),
+        Change::Arrived(Arrived { run: 2, ..Arrived::default() }),
+        Change::Arrived(Arrived { run: 1, sequence: 1, ..Arrived::default() }),
+        Change::Taken(Taken { run: 1, sequences: vec![2] }),
+        Change::Taken(Taken { run: 1, sequences: vec![0, 0] }),
         history(Place::Inbox(2)),
         history(Place::History(1)),
-        Change::History(HistoryParts {
-            run: 2,
-            parts: vec![here(b"x")],
-            replace: false,
-        }),
-        Change::History(HistoryParts {
-            run: 1,
-            parts: vec![Part { place: None }],
-            replace: false,
-        }),
+        Change::History(HistoryParts { run: 2, parts: vec![here(b"x")], replace: false }),
+        Change::History(HistoryParts { run: 1, parts: vec![Part { place: None }], replace: false }),
         Change::RunClosed(RunClosed { run: 2 }),
         Change::Task(Task::default()),
-        Change::Task(Task {
-            key: Some(TaskKey { birth: 2, number: 1 }),
-            event: Some(here(b"x")),
-            ..Task::default()
-        }),
+        Change::Task(Task { key: Some(TaskKey { birth: 2, number: 1 }), event: Some(here(b"x")), ..Task::default() }),
         Change::Task(Task {
             key: Some(TaskKey { birth: 1, number: 1 }),
             run: 1,
@@ -120,18 +59,12 @@ fn a_change_about_what_is_not_there_is_damage() {
             ..Task::default()
         }),
         Change::TaskClosed(TaskKey { birth: 1, number: 0 }),
-        Change::Timer(Timer {
-            key: Some(TimerKey { run: 2, number: 0 }),
-            ..Timer::default()
-        }),
+        Change::Timer(Timer { key: Some(TimerKey { run: 2, number: 0 }), ..Timer::default() }),
         Change::Timer(Timer::default()),
         Change::TimerClosed(TimerKey { run: 1, number: 0 }),
         Change::Purged(Purged { birth: 2 }),
         Change::Sent(Sent::default()),
-        Change::Sent(Sent {
-            mark: Some(mark(0)),
-            ..Sent::default()
-        }),
+        Change::Sent(Sent { mark: Some(mark(0)), ..Sent::default() }),
         Change::Acknowledged(mark(1)),
         Change::Received(mark(0)),
     ];
@@ -149,15 +82,7 @@ fn a_change_about_what_is_not_there_is_damage() {
 fn a_new_history_is_made_of_parts_of_the_old_one() {
     let mut tables = some();
     let parts = vec![Place::Inbox(1).into(), here(b"new"), Place::History(0).into()];
-    fold(
-        &mut tables,
-        vec![delta(Change::History(HistoryParts {
-            run: 1,
-            parts,
-            replace: true,
-        }))],
-    )
-    .expect("it fits");
+    fold(&mut tables, vec![delta(Change::History(HistoryParts { run: 1, parts, replace: true }))]).expect("it fits");
     assert_eq!(tables.load("a").expect("it is there").history, ["<two", "new", "past"]);
 }
 
@@ -166,13 +91,7 @@ fn a_task_that_is_counted_again_keeps_its_event() {
     let mut tables = some();
     let task = |event, failed_dispatches| {
         let key = Some(TaskKey { birth: 1, number: 3 });
-        vec![delta(Change::Task(Task {
-            key,
-            run: 1,
-            event,
-            failed_dispatches,
-            ..Task::default()
-        }))]
+        vec![delta(Change::Task(Task { key, run: 1, event, failed_dispatches, ..Task::default() }))]
     };
     fold(&mut tables, task(Some(Place::History(0).into()), 0)).expect("it fits");
     fold(&mut tables, vec![delta(Change::RunClosed(RunClosed { run: 1 }))]).expect("it fits");
@@ -188,10 +107,7 @@ fn payloads_are_shared_and_not_copied() {
     let mut sample = Sample::new("a", 1);
     fold(&mut tables, sample.start(payload.clone())).expect("it fits");
     fold(&mut tables, sample.episode()).expect("it fits");
-    assert_eq!(
-        tables.load("a").expect("it is there").history[0].as_ptr(),
-        payload.as_ptr()
-    );
+    assert_eq!(tables.load("a").expect("it is there").history[0].as_ptr(), payload.as_ptr());
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -108,8 +108,7 @@ fn what_was_cut_off_does_not_come_back_behind_a_mark_that_looks_the_same() {
     perform(&rig.disk, &io);
     let (io, _) = rig.journal.batch(&mut super::frame(super::payload(1, 600)));
     perform(&rig.disk, &io[..io.len() - 1]);
-    rig.disk
-        .crash(|_, sector| if sector == Some(at) { Fate::Lost } else { Fate::Kept });
+    rig.disk.crash(|_, sector| if sector == Some(at) { Fate::Lost } else { Fate::Kept });
     let disk = rig.disk.boot();
     let (records, mut opened) = open(&disk).expect("it opens");
     assert_eq!(records, rig.records(1));
@@ -130,19 +129,8 @@ fn a_batch_that_follows_another_one_of_the_same_number_is_not_believed() {
     two.write(20);
     let at = one.journal.offset;
     one.write(30);
-    let bytes = one
-        .disk
-        .read(&file)
-        .expect("it is there")
-        .slice(at as usize..one.journal.offset as usize);
-    perform(
-        &two.disk,
-        &[crate::journal::Io::Write {
-            file,
-            offset: at,
-            bytes,
-        }],
-    );
+    let bytes = one.disk.read(&file).expect("it is there").slice(at as usize..one.journal.offset as usize);
+    perform(&two.disk, &[crate::journal::Io::Write { file, offset: at, bytes }]);
     assert_eq!(open(&two.disk).expect("it opens").0.len(), 2);
 }
 
@@ -158,16 +146,8 @@ fn a_batch_in_another_segment_than_it_was_written_to_is_not_believed() {
     perform(
         &rig.disk,
         &[
-            crate::journal::Io::Write {
-                file: segment_file(3),
-                offset: 512,
-                bytes: content,
-            },
-            crate::journal::Io::Write {
-                file: segment_file(2),
-                offset: 512,
-                bytes: zeros,
-            },
+            crate::journal::Io::Write { file: segment_file(3), offset: 512, bytes: content },
+            crate::journal::Io::Write { file: segment_file(2), offset: 512, bytes: zeros },
         ],
     );
     assert_eq!(open(&rig.disk).expect("it opens").0, rig.records(1));
