@@ -32,7 +32,8 @@ enum Home {
 /// What a hub in this process keeps its instances in.
 #[derive(Clone)]
 enum Store {
-    Memory,
+    /// In one that tells us nothing.
+    Other,
     #[cfg(feature = "embedded")]
     Embedded(Arc<Embedded>),
 }
@@ -88,8 +89,7 @@ impl TaskHub {
 
     /// The same, with options.
     pub async fn in_memory_with(options: duramen_hub::Options) -> Result<Self, Error> {
-        let hub = Hub::run(Arc::new(Memory::new()), options).await?;
-        Ok(Self { home: Home::Local { hub, store: Store::Memory } })
+        Ok(Self::from(Hub::run(Arc::new(Memory::new()), options).await?))
     }
 
     /// Starts and manages instances.
@@ -114,10 +114,10 @@ impl TaskHub {
         Ok(RunningWorker { worker, _hub: self.clone() })
     }
 
-    /// What its store has done since it was opened.
+    /// What its store has done since it was opened; of a folder, see [`TaskHub::open`].
     pub fn counters(&self) -> Counters {
         match &self.home {
-            Home::Local { store: Store::Memory, .. } => Counters::default(),
+            Home::Local { store: Store::Other, .. } => Counters::default(),
             #[cfg(feature = "embedded")]
             Home::Local { store: Store::Embedded(store), .. } => {
                 let counters = store.counters();
@@ -137,6 +137,13 @@ impl TaskHub {
         match &self.home {
             Home::Local { hub, .. } => Ok(hub.shutdown(patience).await?),
         }
+    }
+}
+
+impl From<Hub> for TaskHub {
+    /// A task hub over a hub with whatever backend.
+    fn from(hub: Hub) -> Self {
+        Self { home: Home::Local { hub, store: Store::Other } }
     }
 }
 
