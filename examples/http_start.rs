@@ -61,6 +61,9 @@ async fn status(State(client): State<Client>, Path(id): Path<String>, headers: H
 
 /// `POST /instances/{id}/raiseEvent/{event}`: the body is what the event carries.
 async fn raise(State(client): State<Client>, Path((id, event)): Path<(String, String)>, body: String) -> Response {
+    if let Some(refusal) = gone(&client, &id).await {
+        return refusal;
+    }
     let body = if body.is_empty() { "null" } else { &body };
     match serde_json::from_str::<Value>(body) {
         Ok(input) => done(client.raise_event(&id, &event, input).await),
@@ -77,11 +80,14 @@ async fn manage(
 ) -> Response {
     let reason = query.get("reason").map_or("", String::as_str);
     match verb.as_str() {
-        "terminate" => done(client.terminate(&id).output(reason).await),
-        "suspend" => done(client.suspend(&id, reason).await),
-        "resume" => done(client.resume(&id, reason).await),
         "rewind" => done(client.rewind(&id, reason).await),
         "restart" => accepted(client.restart(&id).await, &headers),
+        "terminate" | "suspend" | "resume" => match gone(&client, &id).await {
+            Some(refusal) => refusal,
+            None if verb == "terminate" => done(client.terminate(&id).output(reason).await),
+            None if verb == "suspend" => done(client.suspend(&id, reason).await),
+            None => done(client.resume(&id, reason).await),
+        },
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -92,6 +98,16 @@ async fn purge(State(client): State<Client>, Path(id): Path<String>) -> Response
         Ok(true) => Json(json!({"instancesDeleted": 1})).into_response(),
         Ok(false) => StatusCode::NOT_FOUND.into_response(),
         Err(error) => refused(&error),
+    }
+}
+
+/// The answer about an instance that does not exist or has ended.
+async fn gone(client: &Client, id: &str) -> Option<Response> {
+    match client.get(id).await {
+        Ok(Some(state)) if state.is_completed() => Some(StatusCode::GONE.into_response()),
+        Ok(Some(_)) => None,
+        Ok(None) => Some(StatusCode::NOT_FOUND.into_response()),
+        Err(error) => Some(refused(&error)),
     }
 }
 

@@ -15,8 +15,21 @@ pub(crate) struct Seen {
     pub(crate) elapsed: Duration,
     /// From start to checked result, of each.
     pub(crate) latencies: Latencies,
+    /// How often the store was synced meanwhile, for each.
+    pub(crate) syncs: Vec<u64>,
+}
+
+impl Seen {
     /// Whether each result came after as many syncs as it must rest on.
-    pub(crate) synced: bool,
+    pub(crate) fn is_durable(&self, workload: Workload) -> bool {
+        self.syncs.iter().all(|syncs| *syncs >= workload.least_syncs())
+    }
+
+    /// The median of the syncs.
+    pub(crate) fn median_syncs(&mut self) -> u64 {
+        self.syncs.sort_unstable();
+        self.syncs.get(self.syncs.len() / 2).copied().unwrap_or_default()
+    }
 }
 
 /// A client, and the store whose syncs it watches.
@@ -36,26 +49,26 @@ impl Caller {
                 tokio::spawn(async move { caller.call(workload, begun, limit).await })
             })
             .collect();
-        let mut all = Seen { elapsed: Duration::ZERO, latencies: Latencies::default(), synced: true };
+        let mut all = Seen { elapsed: Duration::ZERO, latencies: Latencies::default(), syncs: Vec::new() };
         for caller in callers {
-            let (latencies, synced) = caller.await??;
+            let (latencies, mut syncs) = caller.await??;
             all.latencies.append(latencies);
-            all.synced &= synced;
+            all.syncs.append(&mut syncs);
         }
         all.elapsed = begun.elapsed();
         Ok(all)
     }
 
-    async fn call(&self, workload: Workload, begun: Instant, limit: Duration) -> Result<(Latencies, bool)> {
+    async fn call(&self, workload: Workload, begun: Instant, limit: Duration) -> Result<(Latencies, Vec<u64>)> {
         let mut latencies = Latencies::default();
-        let mut synced = true;
+        let mut syncs = Vec::new();
         loop {
-            let (started, syncs) = (Instant::now(), self.store.counters().syncs);
+            let (started, before) = (Instant::now(), self.store.counters().syncs);
             workload.once(&self.client).await?;
             latencies.push(started.elapsed());
-            synced &= self.store.counters().syncs - syncs >= workload.least_syncs();
+            syncs.push(self.store.counters().syncs - before);
             if begun.elapsed() >= limit {
-                return Ok((latencies, synced));
+                return Ok((latencies, syncs));
             }
         }
     }

@@ -23,6 +23,7 @@ mod workloads;
 use clap::Parser;
 use drive::Caller;
 use duramen::prelude::*;
+use duramen::worker::WorkerOptions;
 use duramen::{TaskHub, Worker};
 use duramen_embedded::{Counters, Embedded, SegmentSizes};
 use duramen_hub::Hub;
@@ -48,6 +49,9 @@ struct Arguments {
     /// How long new orchestrations are started; 0 starts each of them once
     #[arg(long, global = true, value_name = "S")]
     seconds: Option<u64>,
+    /// Treat the worker as if it were in another process: nothing leaves before it is on disk
+    #[arg(long, global = true)]
+    remote_link: bool,
     /// Print one line of JSON
     #[arg(long, global = true)]
     json: bool,
@@ -87,10 +91,10 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<Report> {
     let limit = Duration::from_secs(arguments.seconds.unwrap_or_else(|| workload.usual_seconds()));
     std::fs::create_dir_all(folder)?;
 
-    let warm = warm_up(workload, concurrency, limit, &folder.join("warm-up")).await?;
+    let warm = warm_up(arguments, concurrency, limit, &folder.join("warm-up")).await?;
     let mut floor = floor::measure(folder, warm.record)?;
 
-    let bench = Bench::open(&folder.join("hub"), warm.segments(limit)).await?;
+    let bench = Bench::open(arguments, &folder.join("hub"), warm.segments(limit)).await?;
     bench.caller.drive(workload.small(), concurrency, Duration::ZERO).await?;
     eprintln!("{MEASURING} {workload}, {concurrency} at a time");
     let (before, cpu_before) = (bench.counters(), process::cpu());
@@ -108,7 +112,7 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<Report> {
     let count = seen.latencies.len() as f64;
     Ok(Report {
         workload: workload.to_string(),
-        mode: "embedded",
+        mode: if arguments.remote_link { "embedded, remote link" } else { "embedded" },
         concurrency,
         seconds,
         orchestrations_per_s: count / seconds,
@@ -121,7 +125,8 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<Report> {
         written_bytes,
         syncs,
         floor_p50_us: floor.per_mille(500).as_secs_f64() * 1e6,
-        durable: seen.synced,
+        durable: seen.is_durable(workload),
+        syncs_p50: (concurrency == 1).then(|| seen.median_syncs()),
         ends,
     })
 }
@@ -135,11 +140,13 @@ struct Bench {
 
 impl Bench {
     /// Opens a store with so many segments made ahead.
-    async fn open(folder: &Path, prepare: usize) -> Result<Self> {
+    async fn open(arguments: &Arguments, folder: &Path, prepare: usize) -> Result<Self> {
         let options = duramen_embedded::Options { prepare, ..Default::default() };
         let store = Arc::new(Embedded::open(folder, options)?);
         let hub = TaskHub::from(Hub::run(store.clone(), duramen_hub::Options::default()).await?);
-        let worker = hub.run_worker(workloads::app()).await?;
+        let mut options = WorkerOptions::default();
+        options.in_process = !arguments.remote_link;
+        let worker = hub.run_worker_with(workloads::app(), options).await?;
         let caller = Caller { client: hub.client(), store };
         Ok(Self { hub, worker, caller })
     }
@@ -171,11 +178,11 @@ impl Warm {
 }
 
 /// Runs the workload for a moment, in a store of its own.
-async fn warm_up(workload: Workload, concurrency: usize, limit: Duration, folder: &Path) -> Result<Warm> {
-    let bench = Bench::open(folder, 0).await?;
+async fn warm_up(arguments: &Arguments, concurrency: usize, limit: Duration, folder: &Path) -> Result<Warm> {
+    let bench = Bench::open(arguments, folder, 0).await?;
     let before = bench.counters();
     let limit = (limit / 10).min(Duration::from_secs(1));
-    let seen = bench.caller.drive(workload.small(), concurrency, limit).await?;
+    let seen = bench.caller.drive(arguments.workload.small(), concurrency, limit).await?;
     let after = bench.counters();
     bench.close().await?;
     std::fs::remove_dir_all(folder)?;

@@ -60,3 +60,14 @@ pub use worker::{Worker, WorkerOptions};
 
 #[doc(hidden)]
 pub mod __private;
+
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub mod client;
+#[cfg(any(feature = "embedded", feature = "testing"))]
+mod task_hub;
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub use client::{Client, ClientError, Handle, check_status_payload};
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub use duramen_core::request::Refusal;
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub use task_hub::TaskHub;

@@ -1,9 +1,10 @@
 //! A task hub: an isolated set of instances, its store, and what runs them.
 
 use crate::client::Client;
+use crate::worker::{Worker, WorkerOptions};
 use crate::{App, Error};
-use duramen_backend::memory::Memory;
-use duramen_hub::{Attachment, Hub, Options};
+use duramen_backend::Memory;
+use duramen_hub::{Hub, Options};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ impl TaskHub {
     pub async fn open_with(path: impl AsRef<std::path::Path>, options: Options) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
         // Opening reads the journal; that is no work for an async runtime's thread.
-        let store = crate::blocking::run(move || duramen_embedded::Embedded::open(&path)).await??;
+        let opening = tokio::task::spawn_blocking(move || duramen_embedded::Embedded::open(path, Default::default()));
+        let store = opening.await??;
         Ok(Self::from(Hub::run(Arc::new(store), options).await?))
     }
 
@@ -51,6 +53,20 @@ impl TaskHub {
         match &self.home {
             Home::Local(hub) => Client::local(hub.clone()),
         }
+    }
+
+    /// Runs the functions of an app in this process, activities on the calling async runtime.
+    pub async fn run_worker(&self, app: App) -> Result<Worker, Error> {
+        self.run_worker_with(app, WorkerOptions::default()).await
+    }
+
+    /// The same, with options.
+    pub async fn run_worker_with(&self, app: App, options: WorkerOptions) -> Result<Worker, Error> {
+        let worker = Worker::start(app, options, tokio::runtime::Handle::current());
+        match &self.home {
+            Home::Local(hub) => worker.attach_to(hub),
+        }
+        Ok(worker)
     }
 
     /// Stops: what is with workers may be answered for up to half a minute, then the store is closed.

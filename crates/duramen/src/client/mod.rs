@@ -18,8 +18,8 @@ pub use error::ClientError;
 pub use filter::Filter;
 pub use handle::Handle;
 pub use instance::Instance;
-pub use manage::Terminate;
 pub use list::{List, Page};
+pub use manage::Terminate;
 pub use start::{StartOrchestration, StartTime};
 pub use wait::WaitForInstance;
 
