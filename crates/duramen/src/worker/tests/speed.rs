@@ -2,9 +2,8 @@
 
 use super::harness::{Instance, encode, event};
 use crate::prelude::*;
-use crate::worker::sessions::Sessions;
-use duramen_core::ids::Token;
-use duramen_core::work::{Answer, OrchestratorWork};
+use crate::worker::author::Execution;
+use duramen_core::work::OrchestratorWork;
 use duramen_proto::history_event::EventType;
 use duramen_proto::*;
 use std::sync::Arc;
@@ -33,8 +32,6 @@ async fn wide(ctx: OrchestrationContext, width: u32) -> Result<u32> {
 #[ignore = "measures"]
 fn speed() {
     let app = Arc::new(App::new().activity(Step).orchestrator(Long).orchestrator(Wide));
-    let mut sessions = Sessions::new(app, None, 100);
-
     const STEPS: i32 = 100_000;
     let mut instance = Instance::new("Long", Some(&STEPS.to_string()));
     let items: Vec<OrchestratorWork> = (0..=STEPS)
@@ -49,17 +46,19 @@ fn speed() {
         })
         .collect();
     let began = Instant::now();
+    let mut execution = Execution::new(&app, "i", None);
     let mut last = None;
-    for item in items {
-        last = Some(sessions.run(Token(1), item));
+    for item in &items {
+        last = Some(execution.episode(&[], &item.new).unwrap());
     }
     println!("an episode of a chain: {:?}", began.elapsed() / STEPS as u32);
-    assert!(matches!(last, Some(Answer::Orchestrator(_, response)) if response.actions[0].id == STEPS));
+    assert!(last.is_some_and(|end| end.ended));
 
     const WIDTH: i32 = 10_000;
     let mut instance = Instance::new("Wide", Some(&WIDTH.to_string()));
     let began = Instant::now();
-    sessions.run(Token(1), instance.item());
+    let mut execution = Execution::new(&app, "i", None);
+    execution.episode(&[], &instance.item().new).unwrap();
     println!("asking for {WIDTH} activities: {:?}", began.elapsed());
     let completed = |n| {
         let result = Some("1".to_string());
@@ -67,10 +66,9 @@ fn speed() {
     };
     let started = event(-1, 5, EventType::OrchestratorStarted(OrchestratorStartedEvent {}));
     let new: Vec<HistoryEvent> = std::iter::once(started).chain((0..WIDTH).map(completed)).collect();
-    instance.session.episodes += 1;
-    let item = OrchestratorWork { new: encode(&new), ..instance.item() };
+    let new = encode(&new);
     let began = Instant::now();
-    let answer = sessions.run(Token(1), item);
+    let end = execution.episode(&[], &new).unwrap();
     println!("taking {WIDTH} results: {:?}", began.elapsed());
-    assert!(matches!(answer, Answer::Orchestrator(_, response) if response.actions.len() == 1));
+    assert!(end.ended);
 }
