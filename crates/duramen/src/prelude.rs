@@ -1,0 +1,6 @@
+//! What a program with durable functions names: `use duramen::prelude::*;`.
+
+pub use crate::{
+    ActivityContext, ActivityName, App, DurableError, Error, OrchestrationContext, OrchestratorName, Result,
+    RetryPolicy, TaskFailed, activities, activity, orchestrator, secs,
+};
