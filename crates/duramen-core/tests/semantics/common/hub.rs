@@ -350,7 +350,7 @@ impl Hub {
 
     pub fn find(&mut self, id: &str) -> Option<OrchestrationState> {
         match self.ask(Request::Get(id.into())) {
-            Reply::State(state) => state,
+            Reply::State(state) => state.map(|state| *state),
             other => panic!("{other:?}"),
         }
     }
