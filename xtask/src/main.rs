@@ -1,1 +1,45 @@
-fn main() {}
+//! Chores of the repository: `cargo xtask VERB`.
+
+mod pure;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "usage: cargo xtask VERB
+
+  pure     prove that duramen-core has no std, clock, randomness or hash order in it
+  ci       what .ci/run does
+  nightly  the same with larger numbers: takes an hour or more";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let verb: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match verb.as_slice() {
+        ["pure"] => pure::run(&root()),
+        ["ci"] => run(Command::new("bash").arg(".ci/run")),
+        ["nightly"] => run(Command::new("bash").arg(".ci/run").envs(NIGHTLY)),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What makes the tests that have a size take a larger one.
+const NIGHTLY: [(&str, &str); 2] = [("PROPTEST_CASES", "20000"), ("DURAMEN_KILLS", "1000")];
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in a folder of the repository").to_owned()
+}
+
+/// Runs a command at the root; its output goes where ours goes.
+fn run(command: &mut Command) -> Result<(), String> {
+    let status =
+        command.current_dir(root()).status().map_err(|error| format!("failed to start {command:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}")) }
+}

@@ -1,1 +1,73 @@
-//! To be written.
+//! Durable functions: plain `async fn`s that survive the death of the process, the machine and the
+//! deploy.
+//!
+//! An *orchestrator* is code that calls *activities* and other orchestrators, waits for events and
+//! timers, and may take months. What it has seen is kept as its *history*; after a crash the code
+//! runs again over the history and goes on where it was. An *activity* is where the world is touched.
+//! Activities run at least once; an orchestrator's decisions change exactly once.
+//!
+//! ```
+//! use duramen::prelude::*;
+//!
+//! #[activity]
+//! async fn say_hello(_ctx: ActivityContext, name: String) -> Result<String> {
+//!     Ok(format!("Hello {name}!"))
+//! }
+//!
+//! #[orchestrator]
+//! async fn hello_cities(ctx: OrchestrationContext, _: ()) -> Result<Vec<String>> {
+//!     let tokyo = ctx.call_activity(SayHello, "Tokyo").await?;
+//!     let rest = ctx.all(["Paris", "Oslo"].map(|city| ctx.call_activity(SayHello, city))).await?;
+//!     Ok([vec![tokyo], rest].concat())
+//! }
+//! ```
+//!
+//! # Layout
+//!
+//! - [`prelude`]: what a program names.
+//! - [`OrchestrationContext`] with [`Call`], [`Timer`], [`EventWait`]: what an orchestrator can do.
+//! - [`ActivityContext`], [`App`]: activities, and what a worker can run.
+//! - [`Error`], [`TaskFailed`], [`DurableError`], [`RetryPolicy`]: when something fails.
+//! - [`worker`]: what runs the functions. It takes work items and gives answers, and knows of the hub
+//!   only that.
+
+// The attributes name this crate by its name, here as everywhere.
+extern crate self as duramen;
+
+mod activity;
+mod app;
+mod callee;
+mod context;
+mod error;
+mod failure;
+mod json;
+pub mod prelude;
+mod retry;
+pub mod worker;
+
+pub use activity::ActivityContext;
+pub use app::{Activities, App};
+pub use callee::{
+    Activity, ActivityCallee, ActivityName, Orchestrator, OrchestratorCallee, OrchestratorName, Output, Token,
+};
+pub use context::{All, Any, Call, ContinuedAsNew, EventWait, FireAt, OrchestrationContext, Timer, secs};
+pub use duramen_macros::{activities, activity, orchestrator};
+pub use error::{Error, Result};
+pub use failure::{DurableError, TaskFailed};
+pub use json::JsonError;
+pub use retry::{RetryContext, RetryPolicy};
+pub use worker::{Worker, WorkerOptions};
+
+#[doc(hidden)]
+pub mod __private;
+
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub mod client;
+#[cfg(any(feature = "embedded", feature = "testing"))]
+mod task_hub;
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub use client::{Client, ClientError, Handle, check_status_payload};
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub use duramen_core::request::Refusal;
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub use task_hub::TaskHub;

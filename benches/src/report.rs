@@ -1,0 +1,98 @@
+//! What a run has shown: one line of JSON, or the same for eyes.
+
+use serde::Serialize;
+use std::fmt;
+
+/// The figures of one run. `seconds` and everything that is counted are of the measured time, which ends when the
+/// client has received and checked the last result.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) workload: String,
+    pub(crate) mode: &'static str,
+    pub(crate) concurrency: usize,
+    pub(crate) seconds: f64,
+    pub(crate) orchestrations_per_s: f64,
+    pub(crate) activities_per_s: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+    pub(crate) cpu_s: f64,
+    pub(crate) rss_mb: f64,
+    pub(crate) written_bytes: u64,
+    pub(crate) syncs: u64,
+    pub(crate) floor_p50_us: f64,
+    pub(crate) durable: bool,
+    /// Of one orchestration, the median; known when they run one at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) syncs_p50: Option<u64>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) ends: Option<Ends>,
+}
+
+/// How a long chain goes at its beginning and at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Ends {
+    pub(crate) first_1000_ms: f64,
+    pub(crate) last_1000_ms: f64,
+    pub(crate) first_1000_cpu_ms: f64,
+    pub(crate) last_1000_cpu_ms: f64,
+}
+
+impl Report {
+    /// One line, in the order of the fields.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("numbers and texts become JSON")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = serde_json::to_value(self).map_err(|_| fmt::Error)?;
+        for (name, value) in value.as_object().into_iter().flatten() {
+            match value.as_f64().filter(|_| value.is_f64()) {
+                Some(number) => writeln!(f, "{name:>20}  {number:.3}")?,
+                None => writeln!(f, "{name:>20}  {}", value.to_string().trim_matches('"'))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_has_every_field_and_the_ends_only_where_they_are_known() {
+        let mut report = Report {
+            workload: "long 10".to_owned(),
+            mode: "embedded",
+            concurrency: 1,
+            seconds: 1.5,
+            orchestrations_per_s: 1.0,
+            activities_per_s: 10.0,
+            p50_ms: 0.5,
+            p99_ms: 0.6,
+            p999_ms: 0.7,
+            cpu_s: 0.1,
+            rss_mb: 9.0,
+            written_bytes: 1024,
+            syncs: 11,
+            floor_p50_us: 80.0,
+            durable: true,
+            syncs_p50: None,
+            ends: None,
+        };
+        let short = "{\"workload\":\"long 10\",\"mode\":\"embedded\",\"concurrency\":1,\"seconds\":1.5,\
+                     \"orchestrations_per_s\":1.0,\"activities_per_s\":10.0,\"p50_ms\":0.5,\"p99_ms\":0.6,\
+                     \"p999_ms\":0.7,\"cpu_s\":0.1,\"rss_mb\":9.0,\"written_bytes\":1024,\"syncs\":11,\
+                     \"floor_p50_us\":80.0,\"durable\":true}";
+        assert_eq!(report.to_json(), short);
+        report.ends =
+            Some(Ends { first_1000_ms: 1.0, last_1000_ms: 2.0, first_1000_cpu_ms: 3.0, last_1000_cpu_ms: 4.0 });
+        assert!(report.to_json().ends_with(
+            "\"first_1000_ms\":1.0,\"last_1000_ms\":2.0,\"first_1000_cpu_ms\":3.0,\"last_1000_cpu_ms\":4.0}"
+        ));
+        assert!(report.to_string().contains("first_1000_cpu_ms  3.000"));
+    }
+}

@@ -1,0 +1,54 @@
+//! How workers are connected to a hub.
+
+use crate::hub::Shared;
+use crate::inbox::Incoming;
+use duramen_core::ids::Run;
+use duramen_core::work::{Answer, WorkItem, WorkerId};
+use std::sync::Arc;
+
+/// How the hub sends to a worker. Called from the thread of the hub's loop: it must not block.
+pub trait WorkerLink: Send + Sync {
+    /// Work that the worker had announced room for.
+    fn deliver(&self, items: Vec<WorkItem>);
+
+    /// The session of this run is of no more use: the run has ended, was rewound, or its last answer
+    /// was not accepted.
+    fn end_session(&self, run: Run);
+
+    /// The hub will send nothing more and take no more answers. Called once, last.
+    fn closed(&self, reason: &str);
+}
+
+/// A worker's end of its connection. Dropping it detaches the worker: what it had goes to others.
+pub struct Attachment {
+    shared: Arc<Shared>,
+    worker: WorkerId,
+}
+
+impl Attachment {
+    pub(crate) fn new(shared: Arc<Shared>, worker: WorkerId) -> Self {
+        Self { shared, worker }
+    }
+
+    /// The worker's name within the hub.
+    pub fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
+    /// Answers items. There is always room: each item came with the place for its answer.
+    pub fn answer(&self, answers: Vec<Answer>) {
+        if !answers.is_empty() {
+            let worker = self.worker;
+            self.shared.push_all(answers.into_iter().map(|answer| Incoming::Answer(worker, answer)));
+        }
+    }
+
+    /// Takes the worker away from the hub. What it had is given to others.
+    pub fn detach(self) {}
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.shared.push(Incoming::Left(self.worker));
+    }
+}

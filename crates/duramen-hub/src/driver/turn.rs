@@ -1,0 +1,283 @@
+//! One turn of the loop.
+
+use super::{Commit, Driver, Lease, Phase, Slice};
+use crate::error::HubError;
+use crate::hub::Shared;
+use crate::inbox::{Call, Incoming};
+use duramen_backend::{Event, Hurry};
+use duramen_core::checkpoint::Checkpoint;
+use duramen_core::ids::{Epoch, InstanceId, PartitionId};
+use duramen_core::partition::{Config, Input, Partition};
+use duramen_core::request::Request;
+use duramen_core::work::{Answer, WorkerId};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+impl Driver {
+    /// Takes what has arrived, works on it, lets out what may leave, writes what has to be written.
+    pub(super) fn turn(&mut self, shared: &Shared) {
+        self.look_at_the_clock(shared);
+        let mut events = std::mem::take(&mut self.spare.events);
+        let mut incoming = std::mem::take(&mut self.spare.incoming);
+        let more = self.takes_more().then_some(&mut incoming);
+        shared.inbox().take(&mut events, more);
+        self.reported(shared, &mut events);
+        self.spare.events = events;
+        self.arrived.extend(incoming.drain(..));
+        self.spare.incoming = incoming;
+
+        self.feed(shared);
+        self.tick(shared);
+        self.grant(shared);
+        self.release();
+        self.write(shared);
+        self.stop_when_drained(shared);
+    }
+
+    /// What the backend reports, in order.
+    fn reported(&mut self, shared: &Shared, events: &mut Vec<Event>) {
+        let mut commits = std::mem::take(&mut self.spare.commits);
+        for event in events.drain(..) {
+            if let Event::Appended { partition, number, position, .. } = event {
+                // Everything up to a number is durable with it: of neighbours the last one counts.
+                match commits.last_mut() {
+                    Some(last) if last.partition == partition => *last = Commit { partition, number, position },
+                    _ => commits.push(Commit { partition, number, position }),
+                }
+                continue;
+            }
+            self.committed(shared, &mut commits);
+            self.event(shared, event);
+        }
+        self.committed(shared, &mut commits);
+        self.spare.commits = commits;
+    }
+
+    fn committed(&mut self, shared: &Shared, commits: &mut Vec<Commit>) {
+        for Commit { partition, number, position } in commits.drain(..) {
+            let Some(slice) = self.slices.get_mut(partition.0 as usize) else {
+                continue;
+            };
+            while slice.unsynced.front().is_some_and(|(first, _)| *first <= number) {
+                let (_, bytes) = slice.unsynced.pop_front().expect("there is a first one");
+                self.unsynced.checkpoints -= 1;
+                self.unsynced.bytes -= bytes;
+            }
+            self.dispatcher.committed(partition, number);
+            self.run(shared, partition.0 as usize, |partition, _, out| partition.committed(number, position, out));
+        }
+    }
+
+    fn event(&mut self, shared: &Shared, event: Event) {
+        match event {
+            Event::Acquired { partition, epoch, store, outstanding } => {
+                self.acquired(shared, partition, Lease { epoch, store, outstanding });
+            }
+            Event::Appended { .. } => unreachable!("commits are gathered before"),
+            Event::Refused { reason, .. } => self.stop(shared, HubError::LostLease(reason)),
+            Event::Failed(failure) => self.stop(shared, HubError::Store(failure)),
+            Event::Loaded { partition, id, image } => {
+                self.handle(shared, partition.0 as usize, Input::Loaded(id, image));
+            }
+            Event::Queried { query, page } => self.pending.found(query, page),
+            Event::Settled(position) => {
+                for at in 0..self.slices.len() {
+                    self.handle(shared, at, Input::Settled(position));
+                }
+            }
+        }
+    }
+
+    /// Once every partition has its lease, all are opened: they send to each other.
+    fn acquired(&mut self, shared: &Shared, partition: PartitionId, lease: Lease) {
+        let Phase::Opening { acquired, .. } = &mut self.phase else {
+            return;
+        };
+        acquired[partition.0 as usize] = Some(lease);
+        if acquired.iter().any(Option::is_none) {
+            return;
+        }
+        let Phase::Opening { acquired, opened } = std::mem::replace(&mut self.phase, Phase::Running) else {
+            return;
+        };
+        let mut effects = Vec::new();
+        for (number, lease) in (0..).zip(acquired.into_iter().flatten()) {
+            let id = PartitionId(number);
+            let config = Config {
+                id,
+                epoch: lease.epoch,
+                store: lease.store,
+                slots: crate::hub::slots(number, shared.options.partitions),
+                settings: shared.options.settings.clone(),
+            };
+            let mut out = Vec::new();
+            let partition = Partition::open(config, *lease.outstanding, self.now, &mut out);
+            effects.push(out);
+            let (unsynced, mail) = (VecDeque::new(), VecDeque::new());
+            self.slices.push(Slice { id, epoch: lease.epoch, partition, unsynced, mail });
+        }
+        for (at, out) in effects.into_iter().enumerate() {
+            self.route(shared, at, out);
+        }
+        let _ = opened.send(Ok(()));
+    }
+
+    /// Feeds what was taken, and what other partitions have sent, while there is room.
+    fn feed(&mut self, shared: &Shared) {
+        for at in 0..self.slices.len() {
+            self.deliver_mail(shared, at);
+        }
+        while self.takes_input()
+            && let Some(incoming) = self.arrived.pop_front()
+        {
+            self.incoming(shared, incoming);
+        }
+    }
+
+    fn incoming(&mut self, shared: &Shared, incoming: Incoming) {
+        if let Phase::Stopped(reason) = &self.phase {
+            return super::stop::refuse(reason, incoming);
+        }
+        match incoming {
+            Incoming::Request(call) => {
+                let Call { id, request, reply } = *call;
+                let at = self.owner_of(target(&request));
+                self.pending.asked(id, at, matches!(request, Request::Wait(_)), reply);
+                self.handle(shared, at, Input::Request(id, request));
+            }
+            Incoming::Cancelled(id) => {
+                if let Some(at) = self.pending.withdrawn(id) {
+                    self.handle(shared, at, Input::Cancelled(id));
+                }
+            }
+            Incoming::Query(search) => {
+                self.pending.searched(search.id, search.reply);
+                shared.backend.query(search.id, search.query);
+            }
+            Incoming::Answer(worker, answer) => self.answered(shared, worker, answer),
+            Incoming::Joined(worker, link, announcement) => {
+                self.dispatcher.join(worker, announcement);
+                self.workers.joined(worker, link);
+            }
+            Incoming::Left(worker) => {
+                if self.workers.left(worker) {
+                    self.dispatcher.leave(worker);
+                    for at in 0..self.slices.len() {
+                        self.handle(shared, at, Input::WorkerGone(worker));
+                    }
+                }
+            }
+            Incoming::Shutdown(patience, done) => self.drain(patience, done),
+        }
+    }
+
+    fn answered(&mut self, shared: &Shared, worker: WorkerId, answer: Answer) {
+        // A token is drawn from the numbers of its partition's epoch. One of another epoch is older
+        // than this hub, and so stale (invariant 5).
+        let epoch = Epoch((answer.token().0 >> 40) as u32);
+        match self.slices.iter().position(|slice| slice.epoch == epoch) {
+            Some(at) => self.handle(shared, at, Input::Answer(worker, answer)),
+            None => {
+                tracing::debug!(token = %answer.token(), "an answer to an item of an earlier lease is dropped")
+            }
+        }
+    }
+
+    pub(super) fn owner_of(&self, id: &str) -> usize {
+        match self.slices.len() {
+            1 => 0,
+            partitions => crate::hub::owner(InstanceId::new(id).slot(), partitions as u32) as usize,
+        }
+    }
+
+    fn tick(&mut self, shared: &Shared) {
+        for at in 0..self.slices.len() {
+            if self.slices[at].partition.deadline().is_some_and(|due| due <= self.now) {
+                self.run(shared, at, |partition, now, out| partition.tick(now, out));
+            }
+        }
+    }
+
+    /// Grants what is offered to whom has room, until nothing more can be granted.
+    fn grant(&mut self, shared: &Shared) {
+        if !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        loop {
+            let mut grants = std::mem::take(&mut self.spare.grants);
+            self.dispatcher.grants(&mut grants);
+            let granted = !grants.is_empty();
+            for (partition, grant) in grants.drain(..) {
+                self.handle(shared, partition.0 as usize, Input::Granted(grant));
+            }
+            self.spare.grants = grants;
+            if !granted {
+                return;
+            }
+        }
+    }
+
+    /// Lets out what has gathered for clients and workers: before the write, which may take a while.
+    pub(super) fn release(&mut self) {
+        self.workers.release();
+        self.pending.release();
+    }
+
+    /// Cuts a checkpoint of each partition that has something to write, and hands them over.
+    fn write(&mut self, shared: &Shared) {
+        if matches!(self.phase, Phase::Stopped(_)) {
+            return;
+        }
+        let mut before: Option<(PartitionId, Epoch, Checkpoint)> = None;
+        for slice in &mut self.slices {
+            let bytes = slice.partition.turn_bytes();
+            let Some(checkpoint) = slice.partition.cut(self.now) else {
+                continue;
+            };
+            slice.unsynced.push_back((checkpoint.number, bytes));
+            self.unsynced.checkpoints += 1;
+            self.unsynced.bytes += bytes;
+            if let Some((id, epoch, checkpoint)) = before.replace((slice.id, slice.epoch, checkpoint)) {
+                shared.backend.append(id, epoch, vec![checkpoint], Hurry::Busy);
+            }
+        }
+        if let Some((id, epoch, checkpoint)) = before {
+            // Only the last may be written on this thread, and only if nobody waits for the thread.
+            let idle = self.arrived.is_empty() && shared.inbox().is_empty();
+            let hurry = if idle { Hurry::Idle } else { Hurry::Busy };
+            shared.backend.append(id, epoch, vec![checkpoint], hurry);
+        }
+    }
+
+    fn look_at_the_clock(&mut self, shared: &Shared) {
+        match &shared.options.clock {
+            crate::Clock::Wall => {
+                self.now = shared.options.clock.now();
+                self.jumps.look(Instant::now(), self.now);
+            }
+            crate::Clock::Virtual(clock) => {
+                if let Some((at, deadline)) = self.nudge.take()
+                    && at <= Instant::now()
+                {
+                    clock.reach(deadline);
+                }
+                self.now = clock.now();
+            }
+        }
+    }
+}
+
+/// The id by whose slot a request finds its partition.
+pub(super) fn target(request: &Request) -> &str {
+    match request {
+        Request::Start(start) => &start.request.instance_id,
+        Request::Wait(wait) => wait.id.as_str(),
+        Request::Get(id) | Request::Purge(id) | Request::History(id) => id.as_str(),
+        Request::Raise { id, .. }
+        | Request::Suspend { id, .. }
+        | Request::Resume { id, .. }
+        | Request::Terminate { id, .. }
+        | Request::Rewind { id, .. }
+        | Request::Restart { id, .. } => id.as_str(),
+    }
+}

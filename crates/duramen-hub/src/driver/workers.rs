@@ -1,0 +1,63 @@
+//! The connected workers, and work that is about to leave.
+
+use crate::attachment::WorkerLink;
+use duramen_core::ids::Run;
+use duramen_core::work::{WorkItem, WorkerId};
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+pub(super) struct Workers {
+    connected: BTreeMap<WorkerId, Worker>,
+}
+
+struct Worker {
+    link: Box<dyn WorkerLink>,
+    items: Vec<WorkItem>,
+}
+
+impl Workers {
+    pub(super) fn joined(&mut self, id: WorkerId, link: Box<dyn WorkerLink>) {
+        self.connected.insert(id, Worker { link, items: Vec::new() });
+    }
+
+    /// Whether it had been there.
+    pub(super) fn left(&mut self, id: WorkerId) -> bool {
+        self.connected.remove(&id).is_some()
+    }
+
+    /// Puts an item with those that leave at the end of the turn. A worker that has gone was granted
+    /// nothing after the partitions heard of it, so there is nobody to lose an item.
+    pub(super) fn give(&mut self, id: WorkerId, item: WorkItem) {
+        if let Some(worker) = self.connected.get_mut(&id) {
+            worker.items.push(item);
+        }
+    }
+
+    /// Ends a session, behind the items that were given before.
+    pub(super) fn end_session(&mut self, id: WorkerId, run: Run) {
+        if let Some(worker) = self.connected.get_mut(&id) {
+            worker.release();
+            worker.link.end_session(run);
+        }
+    }
+
+    /// Sends each worker what has gathered for it.
+    pub(super) fn release(&mut self) {
+        self.connected.values_mut().for_each(Worker::release);
+    }
+
+    /// Tells everyone that the hub has stopped.
+    pub(super) fn stopped(&mut self, reason: &str) {
+        for worker in std::mem::take(&mut self.connected).into_values() {
+            worker.link.closed(reason);
+        }
+    }
+}
+
+impl Worker {
+    fn release(&mut self) {
+        if !self.items.is_empty() {
+            self.link.deliver(std::mem::take(&mut self.items));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Why a call of a client did not give what was asked for.
+
+use crate::TaskFailed;
+use crate::json::JsonError;
+use duramen_core::request::Refusal;
+
+/// Why a call of a client failed. Three kinds are told apart: the orchestration itself did not succeed
+/// (`Failed`, `Terminated`, `Canceled`), the caller's values do not fit (`Input`, `Output`), or the hub
+/// did not do it (`Refused`).
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The orchestration ended with a failure.
+    #[error("instance {id:?} failed: {failure}")]
+    Failed {
+        /// Its instance id.
+        id: String,
+        /// What it failed of.
+        failure: TaskFailed,
+    },
+    /// The instance was terminated.
+    #[error("instance {id:?} was terminated{}", .output.as_deref().map(|output| format!(": {output}")).unwrap_or_default())]
+    Terminated {
+        /// Its instance id.
+        id: String,
+        /// What the one who terminated it gave as its output, as JSON.
+        output: Option<String>,
+    },
+    /// The instance was canceled.
+    #[error("instance {id:?} was canceled")]
+    Canceled {
+        /// Its instance id.
+        id: String,
+    },
+    /// There is no such instance, or it was purged while it was waited for.
+    #[error("no orchestration instance {0:?} exists")]
+    NotFound(String),
+    /// A value cannot be written as JSON.
+    #[error("failed to write the {what}: {reason}")]
+    Input {
+        /// Which value.
+        what: &'static str,
+        /// Why.
+        reason: JsonError,
+    },
+    /// A value that the hub holds is not of the type that was asked for.
+    #[error("failed to read the {what} of instance {id:?}: {reason}")]
+    Output {
+        /// Its instance id.
+        id: String,
+        /// Which value.
+        what: &'static str,
+        /// What does not fit, and where.
+        reason: JsonError,
+    },
+    /// The hub did not do it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}

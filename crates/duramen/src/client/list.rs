@@ -1,0 +1,88 @@
+//! Lists of instances, page by page.
+
+use super::{Client, ClientError, Filter, Instance};
+use duramen_backend::{Cursor, Order, Query};
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+/// Rows of a page, unless told otherwise.
+const PAGE: usize = 100;
+
+/// A list that is being asked for. Awaiting it gives the first page, or the one at [`List::after`].
+#[must_use = "nothing is asked before it is awaited"]
+pub struct List {
+    client: Client,
+    query: Query,
+}
+
+/// Some instances.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// In the list's order. Their histories are not with them.
+    pub instances: Vec<Instance>,
+    /// Where to go on with [`List::after`]; absent when nothing is left. A page may hold fewer instances
+    /// than it might, none even, and still not be the last.
+    pub next: Option<Cursor>,
+}
+
+impl Client {
+    /// Lists instances as they are on disk, in the order in which they were created, or by id when the
+    /// filter has a prefix.
+    pub fn list(&self, filter: Filter) -> List {
+        let query = Query { limit: PAGE, ..filter.into_query() };
+        List { client: self.clone(), query }
+    }
+
+    /// Purges the instances that have ended and pass the filter, and says how many that were. An error
+    /// half-way leaves some purged; call it again.
+    pub async fn purge_matching(&self, filter: Filter) -> Result<u64, ClientError> {
+        Ok(self.purge_by(filter.into_query()).await?)
+    }
+}
+
+impl List {
+    /// Instances of a page; at least 1, 100 unless told otherwise.
+    pub fn page_size(mut self, size: usize) -> Self {
+        self.query.limit = size.max(1);
+        self
+    }
+
+    /// By the time at which they ended; those that have not ended are left out.
+    pub fn by_completion(mut self) -> Self {
+        self.query.order = Order::Completed;
+        self
+    }
+
+    /// Goes on where a page ended.
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.query.after = Some(cursor);
+        self
+    }
+
+    /// All pages, one after the other, in memory.
+    pub async fn all(mut self) -> Result<Vec<Instance>, ClientError> {
+        let mut all = Vec::new();
+        loop {
+            let page = self.page().await?;
+            all.extend(page.instances);
+            match page.next {
+                Some(next) => self.query.after = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    async fn page(&self) -> Result<Page, ClientError> {
+        let page = self.client.query(self.query.clone()).await?;
+        Ok(Page { instances: page.rows.into_iter().map(Instance::from_row).collect(), next: page.next })
+    }
+}
+
+impl IntoFuture for List {
+    type Output = Result<Page, ClientError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.page().await })
+    }
+}

@@ -1,0 +1,130 @@
+//! A thread that runs orchestrators, and its queue.
+
+use super::outbox::{Outbox, lock};
+use super::sessions::Sessions;
+use duramen_core::ids::{Run, Token};
+use duramen_core::work::{Answer, OrchestratorWork};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Answers that leave together at most.
+const BATCH: usize = 64;
+
+pub(super) enum Job {
+    Episode(Token, Box<OrchestratorWork>),
+    EndSession(Run),
+}
+
+/// What the outside sees of the thread.
+#[derive(Default)]
+pub(super) struct Lane {
+    state: Mutex<State>,
+    ready: Condvar,
+    load: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    running: Option<Running>,
+    /// Answers and ended sessions that wait for the end of the batch. They are here and not with the
+    /// thread, so that they are not lost when it never comes back.
+    answers: Vec<Answer>,
+    gone: Vec<Run>,
+    written_off: bool,
+    stopped: bool,
+}
+
+/// What a thread does right now.
+#[derive(Clone)]
+pub(super) struct Running {
+    pub(super) token: Token,
+    pub(super) instance: String,
+    pub(super) name: String,
+    since: Instant,
+}
+
+/// What a thread that was written off leaves behind.
+pub(super) struct Remains {
+    pub(super) running: Running,
+    pub(super) queue: VecDeque<Job>,
+    pub(super) answers: Vec<Answer>,
+}
+
+impl Lane {
+    /// How many items it has.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn push(&self, jobs: Vec<Job>) {
+        self.load.fetch_add(jobs.len(), Ordering::Relaxed);
+        lock(&self.state).queue.extend(jobs);
+        self.ready.notify_one();
+    }
+
+    /// Has the thread end when its queue is empty.
+    pub(super) fn stop(&self) {
+        lock(&self.state).stopped = true;
+        self.ready.notify_one();
+    }
+
+    /// Takes everything from the thread if it has run one item since before `earliest`.
+    pub(super) fn write_off(&self, earliest: Instant) -> Option<Remains> {
+        let mut state = lock(&self.state);
+        let running = state.running.take_if(|running| running.since < earliest)?;
+        state.written_off = true;
+        Some(Remains { running, queue: std::mem::take(&mut state.queue), answers: std::mem::take(&mut state.answers) })
+    }
+
+    /// The thread's life.
+    pub(super) fn run(&self, mut sessions: Sessions, outbox: &Outbox, forget: &dyn Fn(&[Run])) {
+        let mut state = lock(&self.state);
+        loop {
+            let batch_is_full = state.answers.len() >= BATCH || state.queue.is_empty();
+            if batch_is_full && !(state.answers.is_empty() && state.gone.is_empty()) {
+                let (answers, gone) = (std::mem::take(&mut state.answers), std::mem::take(&mut state.gone));
+                drop(state);
+                forget(&gone);
+                outbox.answer(answers);
+                state = lock(&self.state);
+                continue;
+            }
+            let Some(job) = state.queue.pop_front() else {
+                if state.stopped {
+                    return;
+                }
+                state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            self.load.fetch_sub(1, Ordering::Relaxed);
+            let (token, work) = match job {
+                Job::Episode(token, work) => (token, work),
+                Job::EndSession(run) => {
+                    drop(state);
+                    sessions.end(run);
+                    state = lock(&self.state);
+                    state.gone.append(&mut sessions.gone);
+                    continue;
+                }
+            };
+            state.running = Some(Running {
+                token,
+                instance: work.instance.as_str().to_string(),
+                name: work.name.to_string(),
+                since: Instant::now(),
+            });
+            drop(state);
+            let answer = sessions.run(token, *work);
+            state = lock(&self.state);
+            if state.written_off {
+                return;
+            }
+            state.running = None;
+            state.answers.push(answer);
+            state.gone.append(&mut sessions.gone);
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! The samples are in this folder, one file each: `cargo run --example chain`.
