@@ -28,8 +28,8 @@ async fn approve(ctx: OrchestrationContext, (claim, patience_ms): (String, u64))
     match ctx.wait_for_event::<bool>("Approval").timeout(patience).await {
         Ok(true) => Ok(format!("{claim} was approved")),
         Ok(false) => Ok(format!("{claim} was rejected")),
-        Err(failure) if failure.is_timeout() => ctx.call_activity(Escalate, claim).await,
-        Err(failure) => Err(failure),
+        Err(failure) if failure.is_timeout() => Ok(ctx.call_activity(Escalate, claim).await?),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -44,7 +44,7 @@ async fn main() -> Result<()> {
     let train = client.start(Approve, ("train ticket".to_owned(), 60_000)).await?;
     let yacht = client.start(Approve, ("yacht".to_owned(), 300)).await?;
     // An event may come before anybody waits for it: it is kept.
-    train.raise("Approval", true).await?;
+    train.raise_event("Approval", true).await?;
     println!("{}", train.wait().await?);
     println!("{}", yacht.wait().await?);
     worker.shutdown().await

@@ -16,7 +16,7 @@
 use duramen::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ struct Order {
 
 #[orchestrator]
 async fn process_order(ctx: OrchestrationContext, order: Order) -> Result<String> {
-    let reservation = ctx.call_activity(Reserve, order.clone()).await?;
-    let receipt = ctx.call_activity(Charge, reservation.clone()).await?;
-    match ctx.call_activity(Ship, (order.clone(), receipt.clone())).await {
-        Ok(parcel) => ctx.call_activity(Confirm, parcel).await,
+    let reservation = ctx.call_activity(world::Reserve, order.clone()).await?;
+    let receipt = ctx.call_activity(world::Charge, reservation.clone()).await?;
+    match ctx.call_activity(world::Ship, (order.clone(), receipt.clone())).await {
+        Ok(parcel) => Ok(ctx.call_activity(world::Confirm, parcel).await?),
         Err(failure) => {
             // Compensation is ordinary code: undo in reverse order.
-            ctx.call_activity(Refund, receipt).await?;
-            ctx.call_activity(Release, reservation).await?;
+            ctx.call_activity(world::Refund, receipt).await?;
+            ctx.call_activity(world::Release, reservation).await?;
             Ok(format!("{} was cancelled: {}", order.id, failure.message()))
         }
     }
@@ -62,7 +62,7 @@ impl World {
 
     async fn ship(&self, _ctx: ActivityContext, (order, receipt): (Order, String)) -> Result<String> {
         if order.address == "nowhere" {
-            return Err(io::Error::other(format!("nobody ships to {}", order.address)).into());
+            return Err(Error::msg(format!("nobody ships to {}", order.address)));
         }
         self.effect("F3", &format!("shipped to {} against the {receipt}", order.address)).await?;
         Ok(format!("parcel of {}", order.id))

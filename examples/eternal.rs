@@ -29,11 +29,11 @@ impl Cleaner {
 
 #[orchestrator]
 async fn clean_for_ever(ctx: OrchestrationContext, round: u32) -> Result<String> {
-    ctx.call_activity(CleanUp, round).await?;
+    ctx.call_activity(cleaner::CleanUp, round).await?;
     match ctx.wait_for_event::<()>("stop").timeout(Duration::from_millis(50)).await {
         Ok(()) => Ok("stopped when asked to".to_owned()),
-        Err(failure) if failure.is_timeout() => ctx.continue_as_new(round + 1),
-        Err(failure) => Err(failure),
+        Err(failure) if failure.is_timeout() => Err(ctx.continue_as_new(round + 1).into()),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
 
     let cleaner = hub.client().start(CleanForEver, 1).id("cleaner").on_existing(OnExisting::Attach).await?;
     while finished.recv().await.is_some_and(|round| round < 3) {}
-    cleaner.raise("stop", ()).await?;
+    cleaner.raise_event("stop", ()).await?;
     println!("{}", cleaner.wait().await?);
     worker.shutdown().await
 }

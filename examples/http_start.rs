@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use duramen::prelude::*;
+use duramen::{Client, ClientError, Handle, Refusal};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -32,8 +33,8 @@ async fn greet(_ctx: ActivityContext, name: String) -> Result<String> {
 #[orchestrator]
 async fn greet_later(ctx: OrchestrationContext, name: String) -> Result<String> {
     let pause = std::env::var("DURAMEN_EXAMPLE_PAUSE_MS").ok().and_then(|ms| ms.parse().ok()).unwrap_or(5000);
-    ctx.create_timer(Duration::from_millis(pause)).await?;
-    ctx.call_activity(Greet, name).await
+    ctx.create_timer(Duration::from_millis(pause)).await;
+    Ok(ctx.call_activity(Greet, name).await?)
 }
 
 /// `POST /orchestrators/{name}`: starts an orchestration with the body as its input.
@@ -42,14 +43,7 @@ async fn start(State(client): State<Client>, Path(name): Path<String>, headers: 
     let Ok(input) = serde_json::from_str::<Value>(body) else {
         return (StatusCode::BAD_REQUEST, "Invalid JSON content").into_response();
     };
-    match client.start(name.as_str(), input).await {
-        Ok(handle) => {
-            let payload = handle.check_status_payload(&base(&headers));
-            let location = [(header::LOCATION, payload.status_query_get_uri.clone())];
-            (StatusCode::ACCEPTED, location, Json(payload)).into_response()
-        }
-        Err(error) => refused(&error),
-    }
+    accepted(client.start(name.as_str(), input).await, &headers)
 }
 
 /// `GET /instances/{id}`: 202 while it is under way, 200 once it has ended.
@@ -67,9 +61,12 @@ async fn status(State(client): State<Client>, Path(id): Path<String>, headers: H
 
 /// `POST /instances/{id}/raiseEvent/{event}`: the body is what the event carries.
 async fn raise(State(client): State<Client>, Path((id, event)): Path<(String, String)>, body: String) -> Response {
+    if let Some(refusal) = gone(&client, &id).await {
+        return refusal;
+    }
     let body = if body.is_empty() { "null" } else { &body };
     match serde_json::from_str::<Value>(body) {
-        Ok(input) => done(client.raise(&id, &event, input).await),
+        Ok(input) => done(client.raise_event(&id, &event, input).await),
         Err(_) => (StatusCode::BAD_REQUEST, "Invalid JSON content").into_response(),
     }
 }
@@ -83,15 +80,13 @@ async fn manage(
 ) -> Response {
     let reason = query.get("reason").map_or("", String::as_str);
     match verb.as_str() {
-        "terminate" => done(client.terminate(&id, reason).await),
-        "suspend" => done(client.suspend(&id, reason).await),
-        "resume" => done(client.resume(&id, reason).await),
         "rewind" => done(client.rewind(&id, reason).await),
-        "restart" => match client.restart(&id).await {
-            Ok(handle) => {
-                (StatusCode::ACCEPTED, Json(handle.check_status_payload(&base(&headers)))).into_response()
-            }
-            Err(error) => refused(&error),
+        "restart" => accepted(client.restart(&id).await, &headers),
+        "terminate" | "suspend" | "resume" => match gone(&client, &id).await {
+            Some(refusal) => refusal,
+            None if verb == "terminate" => done(client.terminate(&id).output(reason).await),
+            None if verb == "suspend" => done(client.suspend(&id, reason).await),
+            None => done(client.resume(&id, reason).await),
         },
         _ => StatusCode::NOT_FOUND.into_response(),
     }
@@ -106,25 +101,46 @@ async fn purge(State(client): State<Client>, Path(id): Path<String>) -> Response
     }
 }
 
+/// The answer about an instance that does not exist or has ended.
+async fn gone(client: &Client, id: &str) -> Option<Response> {
+    match client.get(id).await {
+        Ok(Some(state)) if state.is_completed() => Some(StatusCode::GONE.into_response()),
+        Ok(Some(_)) => None,
+        Ok(None) => Some(StatusCode::NOT_FOUND.into_response()),
+        Err(error) => Some(refused(&error)),
+    }
+}
+
 /// Where this server is, as the caller sees it.
 fn base(headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     format!("http://{host}")
 }
 
-fn done(outcome: Result<()>) -> Response {
+/// The 202 of a start, with the URLs by which the instance is managed.
+fn accepted(started: Result<Handle<Value>, ClientError>, headers: &HeaderMap) -> Response {
+    match started {
+        Ok(handle) => {
+            let payload = handle.check_status_payload(&base(headers));
+            let location = [(header::LOCATION, payload.status_query_get_uri.clone())];
+            (StatusCode::ACCEPTED, location, Json(payload)).into_response()
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+fn done(outcome: Result<(), ClientError>) -> Response {
     match outcome {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
         Err(error) => refused(&error),
     }
 }
 
-fn refused(error: &Error) -> Response {
+fn refused(error: &ClientError) -> Response {
     let code = match error {
-        Error::Refused(Refusal::NotFound(_)) => StatusCode::NOT_FOUND,
-        Error::Refused(Refusal::WrongStatus { .. }) => StatusCode::GONE,
-        Error::Refused(Refusal::AlreadyExists { .. }) => StatusCode::CONFLICT,
-        Error::Refused(Refusal::BadInput(_)) => StatusCode::BAD_REQUEST,
+        ClientError::Refused(Refusal::NotFound(_)) => StatusCode::NOT_FOUND,
+        ClientError::Refused(Refusal::WrongStatus { .. }) => StatusCode::GONE,
+        ClientError::Refused(Refusal::BadInput(_)) => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (code, error.to_string()).into_response()

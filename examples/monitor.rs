@@ -25,18 +25,18 @@ impl Job {
 }
 
 #[orchestrator]
-async fn watch(ctx: OrchestrationContext, job: String) -> Result<String> {
+async fn watch(ctx: OrchestrationContext, name: String) -> Result<String> {
     let deadline = ctx.current_time() + Duration::from_secs(60);
     let mut pause = Duration::from_millis(20);
     while ctx.current_time() < deadline {
-        if ctx.call_activity(JobIsReady, job.clone()).await? {
-            return Ok(format!("{job} is ready"));
+        if ctx.call_activity(job::JobIsReady, name.clone()).await? {
+            return Ok(format!("{name} is ready"));
         }
-        ctx.set_custom_status(&format!("not yet; next look in {} ms", pause.as_millis()));
-        ctx.create_timer(pause).await?;
+        ctx.set_custom_status(&format!("not yet; next look in {} ms", pause.as_millis()))?;
+        ctx.create_timer(pause).await;
         pause *= 2;
     }
-    Ok(format!("{job} was not ready in time"))
+    Ok(format!("{name} was not ready in time"))
 }
 
 #[tokio::main]

@@ -17,28 +17,22 @@ struct Weather {
     calls: AtomicU32,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum WeatherError {
-    #[error("the forecast service is down")]
-    Down,
-}
-
 #[activities]
 impl Weather {
     async fn forecast(&self, _ctx: ActivityContext, town: String) -> Result<String> {
         if town == "Atlantis" {
-            return Err(TaskError::non_retriable("there is no town named Atlantis"));
+            return Err(Error::non_retriable(Error::msg("there is no town named Atlantis")));
         }
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         println!("call {call}");
-        if call < 3 { Err(WeatherError::Down.into()) } else { Ok(format!("sunny in {town}")) }
+        if call < 3 { Err(Error::msg("the forecast service is down")) } else { Ok(format!("sunny in {town}")) }
     }
 }
 
 #[orchestrator]
 async fn forecast_for(ctx: OrchestrationContext, town: String) -> Result<String> {
     let policy = RetryPolicy::exponential(5, Duration::from_millis(50));
-    match ctx.call_activity(Forecast, town).retry(policy).await {
+    match ctx.call_activity(weather::Forecast, town).retry(policy).await {
         Ok(forecast) => Ok(forecast),
         Err(failure) => Ok(format!("no forecast: {}", failure.message())),
     }

@@ -7,7 +7,6 @@
 //! Sets up a fleet of devices: one child for each. A device that cannot be set up does not take the others down.
 
 use duramen::prelude::*;
-use std::io;
 
 #[activity]
 async fn create_identity(_ctx: ActivityContext, device: String) -> Result<String> {
@@ -17,7 +16,7 @@ async fn create_identity(_ctx: ActivityContext, device: String) -> Result<String
 #[activity]
 async fn install(_ctx: ActivityContext, (device, identity): (String, String)) -> Result<String> {
     if device == "toaster" {
-        return Err(io::Error::other("a toaster has no room for it").into());
+        return Err(Error::msg("a toaster has no room for it"));
     }
     Ok(format!("{device} runs with the {identity}"))
 }
@@ -25,7 +24,7 @@ async fn install(_ctx: ActivityContext, (device, identity): (String, String)) ->
 #[orchestrator]
 async fn set_up_device(ctx: OrchestrationContext, device: String) -> Result<String> {
     let identity = ctx.call_activity(CreateIdentity, device.clone()).await?;
-    ctx.call_activity(Install, (device, identity)).await
+    Ok(ctx.call_activity(Install, (device, identity)).await?)
 }
 
 #[orchestrator]
@@ -51,11 +50,7 @@ async fn set_up_fleet(ctx: OrchestrationContext, devices: Vec<String>) -> Result
 #[tokio::main]
 async fn main() -> Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "sub_orchestration-data".to_owned());
-    let app = App::new()
-        .orchestrator(SetUpFleet)
-        .orchestrator(SetUpDevice)
-        .activity(CreateIdentity)
-        .activity(Install);
+    let app = App::new().orchestrator(SetUpFleet).orchestrator(SetUpDevice).activity(CreateIdentity).activity(Install);
     let hub = TaskHub::open(folder).await?;
     let worker = hub.run_worker(app).await?;
 

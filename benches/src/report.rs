@@ -22,6 +22,9 @@ pub(crate) struct Report {
     pub(crate) syncs: u64,
     pub(crate) floor_p50_us: f64,
     pub(crate) durable: bool,
+    /// Of one orchestration, the median; known when they run one at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) syncs_p50: Option<u64>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub(crate) ends: Option<Ends>,
 }
@@ -36,6 +39,7 @@ pub(crate) struct Ends {
 }
 
 impl Report {
+    /// One line, in the order of the fields.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("numbers and texts become JSON")
     }
@@ -76,6 +80,7 @@ mod tests {
             syncs: 11,
             floor_p50_us: 80.0,
             durable: true,
+            syncs_p50: None,
             ends: None,
         };
         let short = "{\"workload\":\"long 10\",\"mode\":\"embedded\",\"concurrency\":1,\"seconds\":1.5,\

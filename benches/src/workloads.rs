@@ -1,6 +1,7 @@
 //! What is run, and what its result must be.
 
 use crate::marks;
+use duramen::Client;
 use duramen::prelude::*;
 use std::fmt;
 
@@ -62,6 +63,16 @@ impl Workload {
         }
     }
 
+    /// Syncs without which no result can be there: what must be on disk one after the other. One less, since one
+    /// that was under way when the orchestration was started may be counted already.
+    pub(crate) fn least_syncs(self) -> u64 {
+        match self {
+            Self::HelloCities | Self::Latency => CITIES.len() as u64,
+            Self::Long { n } => n,
+            Self::FanOut { .. } | Self::Sub | Self::Events => 1,
+        }
+    }
+
     /// The same workload, small enough for a run that only warms up.
     pub(crate) fn small(self) -> Self {
         match self {
@@ -93,7 +104,7 @@ impl Workload {
             Self::Events => {
                 let handle = client.start(Collect, EVENTS).await?;
                 for event in 0..EVENTS {
-                    handle.raise("number", event).await?;
+                    handle.raise_event("number", event).await?;
                 }
                 let sum = handle.wait().await?;
                 check(sum == EVENTS * (EVENTS - 1) / 2, &sum)
@@ -116,7 +127,7 @@ impl fmt::Display for Workload {
 }
 
 fn check(right: bool, result: &dyn fmt::Debug) -> Result<()> {
-    if right { Ok(()) } else { Err(std::io::Error::other(format!("wrong result: {result:?}")).into()) }
+    if right { Ok(()) } else { Err(Error::msg(format!("wrong result: {result:?}"))) }
 }
 
 /// Everything that the workloads call.
@@ -175,7 +186,7 @@ async fn long(ctx: OrchestrationContext, n: u64) -> Result<u64> {
 
 #[orchestrator]
 async fn child(ctx: OrchestrationContext, number: u64) -> Result<u64> {
-    ctx.call_activity(Double, number).await
+    Ok(ctx.call_activity(Double, number).await?)
 }
 
 #[orchestrator]

@@ -75,7 +75,7 @@ fn sub_orchestration() {
         lines_of("sub_orchestration"),
         [
             "lamp runs with the identity of lamp",
-            "toaster is left out: a toaster has no room for it",
+            "toaster is left out: activity Install (#1) failed: a toaster has no room for it",
             "door runs with the identity of door"
         ]
     );

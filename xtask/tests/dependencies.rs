@@ -8,12 +8,13 @@ use std::path::Path;
 fn each_dependency_has_a_reason() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in a folder of the repository");
     let read = |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let crates = fs::read_dir(root.join("crates")).expect("the folder of crates").map(|entry| entry.expect("readable"));
-    let manifests = crates
-        .map(|entry| entry.path())
-        .chain(["benches", "examples", "xtask"].map(|folder| root.join(folder)))
-        .map(|folder| read(&folder.join("Cargo.toml")));
-    let used: BTreeSet<String> = manifests.flat_map(|manifest| dependencies(&manifest)).collect();
+    let folders = |parent: &Path| {
+        let entries = fs::read_dir(parent).unwrap_or_else(|error| panic!("{}: {error}", parent.display()));
+        entries.map(|entry| entry.expect("readable").path()).collect::<Vec<_>>()
+    };
+    let members = [folders(root), folders(&root.join("crates"))].concat();
+    let manifests = members.iter().map(|folder| folder.join("Cargo.toml")).filter(|manifest| manifest.exists());
+    let used: BTreeSet<String> = manifests.flat_map(|manifest| dependencies(&read(&manifest))).collect();
     let explained = explained(&read(&root.join("docs/dependencies.md")));
     assert!(used.contains("prost") && used.contains("tokio"), "the manifests were not understood: {used:?}");
     let unexplained: Vec<_> = used.difference(&explained).collect();

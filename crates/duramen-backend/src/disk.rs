@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A folder on a simulated disk. Clones are the same disk.
+/// A folder on a simulated disk, as one process sees it. Clones are the same disk and process.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     state: Arc<Mutex<State>>,
+    life: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -24,7 +25,7 @@ struct State {
     names: BTreeMap<String, u64>,
     durable_names: BTreeMap<String, u64>,
     faults: Faults,
-    /// Set by a crash: handles of the life before are dead.
+    /// Counts the ends of processes: what a dead one still asks for is not done.
     life: u64,
     syncs: u64,
 }
@@ -65,6 +66,20 @@ impl Disk {
         Self::default()
     }
 
+    /// The same disk for the process that comes after a [`kill`](Self::kill) or a
+    /// [`crash`](Self::crash).
+    #[must_use]
+    pub fn boot(&self) -> Self {
+        Self { state: self.state.clone(), life: self.state().life }
+    }
+
+    /// Ends the process, and with it what was made to fail. The page cache lives on.
+    pub fn kill(&self) {
+        let mut state = self.state();
+        state.faults = Faults::default();
+        state.life += 1;
+    }
+
     /// The files in it, by name.
     pub fn list(&self) -> Vec<String> {
         self.state().names.keys().cloned().collect()
@@ -79,7 +94,11 @@ impl Disk {
 
     /// Carries out an operation.
     pub fn perform(&self, io: &Io) -> io::Result<()> {
-        self.state().perform(io)
+        let mut state = self.state();
+        if state.life != self.life {
+            return Err(io::Error::other("the process has ended"));
+        }
+        state.perform(io)
     }
 
     /// Switches faults on or off.
@@ -92,7 +111,7 @@ impl Disk {
         self.state().syncs
     }
 
-    /// Pulls the plug: `fate` decides about each sector that was not synced, and about each file
+    /// Pulls the plug, which ends the process too: `fate` decides about each sector that was not synced, and about each file
     /// whose name was not (its first argument is the name, its second the sector, or `None` for the
     /// name itself, which cannot be torn).
     pub fn crash(&self, mut fate: impl FnMut(&str, Option<usize>) -> Fate) {
@@ -138,7 +157,8 @@ impl Disk {
 
     /// A disk of its own with the same content.
     pub fn copy(&self) -> Self {
-        Self { state: Arc::new(Mutex::new(self.state().clone())) }
+        let state = self.state().clone();
+        Self { life: state.life, state: Arc::new(Mutex::new(state)) }
     }
 
     fn change(&self, file: &str, change: impl Fn(&mut Vec<u8>)) {

@@ -4,6 +4,8 @@
 //! as an [`Event`]. A backend is dumb: it writes checkpoints in order, folds their changes into rows
 //! and gives rows back, and never looks into a history event.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod disk;
 pub mod journal;
 pub mod leases;

@@ -31,6 +31,11 @@ pub enum HubError {
 }
 
 impl HubError {
+    /// The end that was asked for.
+    pub(crate) fn shut_down() -> Self {
+        Self::Stopped("it was shut down".into())
+    }
+
     /// What a call hears that was under way when this happened.
     pub(crate) fn under_way(&self) -> Refusal {
         match self {

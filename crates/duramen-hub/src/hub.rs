@@ -36,7 +36,7 @@ struct Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let (done, _) = oneshot::channel();
-        self.shared.push(Incoming::Shutdown(Duration::ZERO, done));
+        self.shared.shut(Duration::ZERO, done);
     }
 }
 
@@ -115,7 +115,7 @@ impl Hub {
     /// for as long as `patience`; then the store is closed.
     pub async fn shutdown(&self, patience: Duration) -> Result<(), HubError> {
         let (done, stopped) = oneshot::channel();
-        self.handle.shared.push(Incoming::Shutdown(patience, done));
+        self.handle.shared.shut(patience, done);
         stopped.await.unwrap_or_else(|_| Err(HubError::Stopped("it had been stopped before".into())))
     }
 
@@ -210,6 +210,12 @@ impl Shared {
 
     pub(crate) fn push_all(self: &Arc<Self>, incoming: impl IntoIterator<Item = Incoming>) {
         let pushed = self.inbox().extend(incoming);
+        self.queue_if(pushed);
+    }
+
+    fn shut(self: &Arc<Self>, patience: Duration, done: oneshot::Sender<Result<(), HubError>>) {
+        let refusal = HubError::shut_down().later();
+        let pushed = self.inbox().shut(Incoming::Shutdown(patience, done), refusal);
         self.queue_if(pushed);
     }
 

@@ -111,9 +111,15 @@ impl Inbox {
         self.wake()
     }
 
-    /// Refuses what clients send from now on.
+    /// The last that clients are heard on: what they send from now on is refused.
+    pub(crate) fn shut(&mut self, shutdown: Incoming, refusal: Refusal) -> Pushed {
+        self.close(refusal);
+        self.push(shutdown)
+    }
+
+    /// Refuses what clients send from now on. The first reason is the one that they hear.
     pub(crate) fn close(&mut self, refusal: Refusal) {
-        self.closed = Some(refusal);
+        self.closed.get_or_insert(refusal);
     }
 
     fn wake(&mut self) -> Pushed {

@@ -3,7 +3,7 @@
 mod support;
 
 use duramen_backend::Backend;
-use duramen_backend::memory::Memory;
+use duramen_backend::Memory;
 use duramen_core::ids::{InstanceId, Token};
 use duramen_core::request::{Refusal, Reply, Request};
 use duramen_core::work::Answer;
@@ -11,7 +11,8 @@ use duramen_hub::{Clock, Hub, HubError, Options, VirtualClock};
 use duramen_proto::{ActivityResponse, OrchestrationStatus};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Script, SlowDisk, Worker, call, complete, output, started, state, timer, wait};
+use support::slow::SlowDisk;
+use support::{Script, Worker, call, complete, in_time, output, started, state, timer, wait};
 
 /// Calls one activity and returns its result.
 fn caller() -> Script {
@@ -40,22 +41,22 @@ async fn shutdown_waits_for_what_is_with_a_worker() {
     let hub = Hub::run(Arc::clone(&store) as Arc<dyn Backend>, Options::default()).await.unwrap();
     let worker = Worker::attach(&hub, 1, true, keeper());
     started(&hub, "a", "Caller").await;
-    let item = worker.kept.recv().unwrap();
+    let item = worker.kept();
 
     let stopping = tokio::spawn({
         let hub = hub.clone();
         async move { hub.shutdown(Duration::from_secs(600)).await }
     });
     tokio::task::yield_now().await;
-    let reply = hub.request(Request::Get(InstanceId::new("a"))).await;
+    let reply = in_time(hub.request(Request::Get(InstanceId::new("a")))).await;
     assert!(matches!(reply, Reply::Refused(Refusal::Stopped(_))), "{reply:?}");
     assert!(!stopping.is_finished(), "the activity is under way");
     worker.attachment.answer(vec![result(item.token, "\"kept\"")]);
-    stopping.await.unwrap().unwrap();
-    assert_eq!(worker.closed.recv().unwrap(), "the hub has stopped: it was shut down");
+    in_time(stopping).await.unwrap().unwrap();
+    assert_eq!(worker.closed(), "the hub has stopped: it was shut down");
 
     // The answer that came while it stopped was taken.
-    let hub = Hub::run(store, Options::default()).await.unwrap();
+    let hub = Hub::run(support::reopened(&store), Options::default()).await.unwrap();
     let _worker = Worker::attach(&hub, 1, true, keeper());
     assert_eq!(output(&hub, "a").await.as_deref(), Some("\"kept\""));
 }
@@ -65,14 +66,14 @@ async fn shutdown_gives_up_when_patience_ends_and_tells_who_waits() {
     let hub = Hub::run(Arc::new(Memory::new()), Options::default()).await.unwrap();
     let worker = Worker::attach(&hub, 1, true, keeper());
     started(&hub, "a", "Caller").await;
-    worker.kept.recv().unwrap();
+    worker.kept();
     let waiting = tokio::spawn({
         let hub = hub.clone();
         async move { hub.request(wait("a")).await }
     });
     tokio::task::yield_now().await;
     hub.shutdown(Duration::from_millis(10)).await.unwrap();
-    let reply = waiting.await.unwrap();
+    let reply = in_time(waiting).await.unwrap();
     assert!(matches!(reply, Reply::Refused(Refusal::Stopped(_))), "{reply:?}");
     hub.shutdown(Duration::ZERO).await.expect("a second shutdown finds it stopped");
 }
@@ -87,11 +88,12 @@ async fn a_failed_store_stops_the_hub_and_says_that_the_outcome_is_unknown() {
         async move { hub.request(support::start("a", "Caller")).await }
     });
     tokio::task::yield_now().await;
+    disk.wait_for_append();
     disk.fail();
-    let reply = starting.await.unwrap();
+    let reply = in_time(starting).await.unwrap();
     assert!(matches!(reply, Reply::Refused(Refusal::OutcomeUnknown(_))), "{reply:?}");
-    assert!(worker.closed.recv().unwrap().contains("no space left on device"));
-    let reply = hub.request(wait("a")).await;
+    assert!(worker.closed().contains("no space left on device"));
+    let reply = in_time(hub.request(wait("a"))).await;
     assert!(matches!(reply, Reply::Refused(Refusal::Stopped(_))), "{reply:?}");
     assert!(matches!(hub.shutdown(Duration::ZERO).await, Err(HubError::Store(_))));
 }
@@ -102,12 +104,12 @@ async fn stale_answers_change_nothing() {
     let hub = Hub::run(Arc::clone(&store) as Arc<dyn Backend>, Options::default()).await.unwrap();
     let worker = Worker::attach(&hub, 2, true, keeper());
     started(&hub, "a", "Caller").await;
-    let first = worker.kept.recv().unwrap();
+    let first = worker.kept();
     hub.shutdown(Duration::ZERO).await.unwrap();
 
-    let hub = Hub::run(store, Options::default()).await.unwrap();
+    let hub = Hub::run(support::reopened(&store), Options::default()).await.unwrap();
     let worker = Worker::attach(&hub, 2, true, keeper());
-    let second = worker.kept.recv().unwrap();
+    let second = worker.kept();
     assert_ne!(first.token, second.token);
     worker.attachment.answer(vec![
         result(first.token, "\"of an earlier lease\""),
@@ -123,7 +125,7 @@ async fn what_a_worker_had_goes_to_another_when_it_leaves() {
     let hub = Hub::run(Arc::new(Memory::new()), Options::default()).await.unwrap();
     let worker = Worker::attach(&hub, 1, false, keeper());
     started(&hub, "a", "Caller").await;
-    worker.kept.recv().unwrap();
+    worker.kept();
     drop(worker);
     let _other = Worker::attach(&hub, 1, false, caller());
     assert_eq!(output(&hub, "a").await.as_deref(), Some("\"done\""));
@@ -137,15 +139,15 @@ async fn an_orchestrator_that_never_returns_is_ended_by_the_hub_and_holds_nobody
     let script = Script::new(|episode| (episode.name != "Stuck").then(|| vec![complete("\"done\"")]));
     let worker = Worker::attach(&hub, 2, true, script);
     started(&hub, "stuck", "Stuck").await;
-    worker.kept.recv().unwrap();
+    worker.kept();
     started(&hub, "other", "Other").await;
     assert_eq!(output(&hub, "other").await.as_deref(), Some("\"done\""));
 
     let terminate = Request::Terminate { id: "stuck".into(), output: Some("\"enough\"".into()), recurse: false };
-    let reply = hub.request(terminate).await;
+    let reply = in_time(hub.request(terminate)).await;
     assert!(matches!(reply, Reply::Done), "{reply:?}");
     clock.advance(duramen_core::limits::TERMINATE_PATIENCE);
-    let state = state(hub.request(wait("stuck")).await);
+    let state = state(in_time(hub.request(wait("stuck"))).await);
     assert_eq!(state.orchestration_status(), OrchestrationStatus::Terminated);
     assert_eq!(state.output.as_deref(), Some("\"enough\""));
 }
@@ -179,5 +181,5 @@ async fn a_handle_that_is_dropped_stops_the_hub() {
     let hub = Hub::run(Arc::clone(&store) as Arc<dyn Backend>, Options::default()).await.unwrap();
     let worker = Worker::attach(&hub, 1, true, caller());
     drop(hub);
-    assert_eq!(worker.closed.recv().unwrap(), "the hub has stopped: it was shut down");
+    assert_eq!(worker.closed(), "the hub has stopped: it was shut down");
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The program of an example; Cargo builds all of them before it runs these tests.
-pub fn example(name: &str, folder: &Path) -> Command {
+pub(crate) fn example(name: &str, folder: &Path) -> Command {
     let mut command = Command::new(program(name));
     command.arg(folder).stdin(Stdio::null()).stdout(Stdio::piped()).env("DURAMEN_EXAMPLE_PAUSE_MS", "10");
     command

@@ -199,6 +199,11 @@ impl Opening {
             return Err(JournalError::Beyond { position: self.position, last: self.last });
         }
         if let Some(first) = self.first.filter(|first| *first > self.position + 1) {
+            if let Some(begin) = self.segments.front().filter(|begin| begin.last == 0) {
+                let what =
+                    format!("batch {} cannot be read, and batch {first} follows in another segment", self.position + 1);
+                return Err(JournalError::Damaged { file: segment_file(begin.number), offset: BLOCK as u64, what });
+            }
             return Err(JournalError::Before { position: self.position, first });
         }
         let torn = self.waste.first().map(|_| Tail { file: segment_file(segment), offset, batch: missing });

@@ -195,18 +195,19 @@ impl Journal {
         while self.segments.len() > 1 && self.segments[0].last <= settled.0 && self.segments[0].last < self.synced {
             let Some(old) = self.segments.pop_front() else { break };
             let file = segment_file(old.number);
+            // Each change of a name is durable before the next: were one of them lost and a later one
+            // kept, a hole would stand in the middle, or an old name on a file with a new header.
             if old.size != self.sizes.next || self.ready.len() >= 2 {
                 io.push(Io::Remove { file });
-                continue;
+            } else {
+                let segment = self.number(old.size);
+                let unfinished = unfinished(segment.number);
+                io.push(Io::Rename { from: file, to: unfinished.clone() });
+                io.push(Io::SyncFolder);
+                // What is left in it names the old number and counts for nothing.
+                self.finish(segment, unfinished, &mut io);
+                self.ready.push_back(segment);
             }
-            let segment = self.number(old.size);
-            let unfinished = unfinished(segment.number);
-            io.push(Io::Rename { from: file, to: unfinished.clone() });
-            // What is left in it names the old number and counts for nothing.
-            self.finish(segment, unfinished, &mut io);
-            self.ready.push_back(segment);
-        }
-        if !io.is_empty() {
             io.push(Io::SyncFolder);
         }
         io

@@ -5,6 +5,9 @@
 //! tables. By default every call is answered at once, in the calling thread. In steps, appends wait
 //! until somebody calls [`Memory::step`], which does one write or one sync.
 
+#[cfg(test)]
+mod tests;
+
 use crate::disk::Disk;
 use crate::journal::{Frame, Io, Journal, SegmentSizes, is_unfinished, segment_number};
 use crate::leases::Leases;

@@ -99,7 +99,10 @@ impl Instance {
                     | OrchestrationStatus::ContinuedAsNew
                     | OrchestrationStatus::Failed
                     | OrchestrationStatus::Canceled
-                    | OrchestrationStatus::Terminated => applied.completion = Some((id, completion)),
+                    | OrchestrationStatus::Terminated => {
+                        // Of several the first counts (DTFx).
+                        applied.completion.get_or_insert((id, completion));
+                    }
                     status @ (OrchestrationStatus::Running
                     | OrchestrationStatus::Pending
                     | OrchestrationStatus::Suspended) => {

@@ -71,6 +71,7 @@ impl Partition {
     pub(super) fn keep(&mut self, instance: Instance) {
         let birth = instance.birth();
         self.by_id.insert(instance.id.clone(), birth);
+        self.known(&instance.id);
         self.instances.insert(birth, Box::new(instance));
     }
 

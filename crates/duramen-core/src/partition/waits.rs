@@ -1,9 +1,10 @@
 //! Clients that wait for an instance to begin or to end.
 
-use super::{Effect, Partition, Wake};
+use super::residence::Deferred;
+use super::{Effect, Input, Partition, Wake};
 use crate::ids::{Birth, InstanceId};
 use crate::instance::Instance;
-use crate::request::{Refusal, Reply, RequestId, Until, Wait};
+use crate::request::{Refusal, Reply, Request, RequestId, Until, Wait};
 use crate::time::Time;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -16,8 +17,10 @@ pub(super) struct Waiter {
     until: Until,
     /// When its time ends.
     ends: Option<Time>,
-    /// Whether its time ends although the caller gave none, because nobody has the id.
+    /// Nobody had the id when it came, and nobody has had it since.
     unknown: bool,
+    /// Whether its time ends only because of that: the caller gave none.
+    lent: bool,
 }
 
 impl Waiter {
@@ -36,7 +39,8 @@ impl Partition {
         let unknown = here.is_none();
         let timeout = wait.timeout.or_else(|| unknown.then_some(self.config.settings.unknown_wait));
         let ends = timeout.map(|timeout| self.ledger.now.plus(timeout));
-        let waiter = Waiter { request, birth: wait.birth, until: wait.until, ends, unknown };
+        let lent = wait.timeout.is_none();
+        let waiter = Waiter { request, birth: wait.birth, until: wait.until, ends, unknown, lent };
         if let Some(instance) = here {
             let touched = instance.touched;
             let reply = if wait.birth.is_some_and(|birth| birth != instance.birth()) {
@@ -115,6 +119,13 @@ impl Partition {
     pub(super) fn cancel_wait(&mut self, request: RequestId) {
         if let Some(id) = self.waiting_at.get(&request).cloned() {
             self.take_waiter(&id, request);
+            return;
+        }
+        // It may not have got as far as waiting: its instance is being loaded.
+        for deferred in self.loading.values_mut() {
+            deferred.retain(
+                |what| !matches!(what, Deferred::Input(Input::Request(id, Request::Wait(_))) if *id == request),
+            );
         }
     }
 
@@ -135,14 +146,23 @@ impl Partition {
         Some(waiter)
     }
 
+    /// Somebody has the id now: waits for it go on as for any other instance.
+    pub(super) fn known(&mut self, id: &InstanceId) {
+        let Some(waiters) = self.waiters.get_mut(id) else { return };
+        for waiter in waiters.iter_mut().filter(|waiter| waiter.unknown) {
+            waiter.unknown = false;
+            if waiter.lent
+                && let Some(ends) = waiter.ends.take()
+            {
+                self.ledger.wakes.remove(&(ends, Wake::Wait(id.clone(), waiter.request)));
+            }
+        }
+    }
+
     /// The time of a wait is over.
     pub(super) fn end_wait(&mut self, id: &InstanceId, request: RequestId) {
         let Some(waiter) = self.take_waiter(id, request) else { return };
-        let reply = if waiter.unknown && !self.by_id.contains_key(id) {
-            Reply::State(None)
-        } else {
-            Reply::Refused(Refusal::TimedOut(id.to_string()))
-        };
+        let reply = if waiter.unknown { Reply::State(None) } else { Reply::Refused(Refusal::TimedOut(id.to_string())) };
         self.reply(request, reply);
     }
 

@@ -80,7 +80,7 @@ enum Link {
 /// What [`Replay::apply`] asks the driver to do.
 pub(super) enum Applied {
     Nothing,
-    Started(ExecutionStartedEvent),
+    Started(Box<ExecutionStartedEvent>),
     Wake(Waker),
     Resumed(Vec<HistoryEvent>),
 }
@@ -276,7 +276,7 @@ impl Replay {
             }
             EventType::ExecutionStarted(started) if !self.started => {
                 self.started = true;
-                return Applied::Started(started);
+                return Applied::Started(Box::new(started));
             }
             // A second start of an execution that has begun is dropped, as DTFx does.
             EventType::ExecutionStarted(_) => {}
@@ -392,8 +392,9 @@ impl Replay {
 
     /// The first end wins, but for a termination that follows ContinueAsNew (DTFx).
     fn terminate(&mut self, output: Option<String>) {
-        let ended = matches!(self.completion, Some(Completion::Completed(_) | Completion::Failed(_)));
-        if !(ended && !self.suspended) && self.terminated.is_none() {
+        let goes_on = !matches!(self.completion, Some(Completion::Completed(_) | Completion::Failed(_)));
+        // While suspended, the completion has not been said yet.
+        if (goes_on || self.suspended) && self.terminated.is_none() {
             self.terminated = Some(output);
         }
     }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 impl Driver {
     /// Begins to stop, or joins those who wait for it.
-    pub(super) fn drain(&mut self, shared: &Shared, patience: Duration, done: oneshot::Sender<Result<(), HubError>>) {
+    pub(super) fn drain(&mut self, patience: Duration, done: oneshot::Sender<Result<(), HubError>>) {
         let now = Instant::now();
         // What does not fit into an `Instant` is as good as for ever.
         let patience = patience.min(Duration::from_secs(100 * 365 * 86_400));
@@ -20,7 +20,6 @@ impl Driver {
                 others.push(done);
             }
             Phase::Running => {
-                shared.inbox().close(shut_down().later());
                 self.phase = Phase::Draining { until: now + patience, done: vec![done] };
             }
             Phase::Opening { .. } => unreachable!("nothing is fed before the partitions are open"),
@@ -35,7 +34,7 @@ impl Driver {
         if let Phase::Draining { until, .. } = &self.phase
             && (self.is_quiet() || *until <= Instant::now())
         {
-            self.stop(shared, shut_down());
+            self.stop(shared, HubError::shut_down());
         }
     }
 
@@ -74,10 +73,6 @@ impl Driver {
             Phase::Running | Phase::Stopped(_) => {}
         }
     }
-}
-
-fn shut_down() -> HubError {
-    HubError::Stopped("it was shut down".into())
 }
 
 /// What a shutdown has come to.

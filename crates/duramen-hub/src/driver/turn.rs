@@ -167,7 +167,7 @@ impl Driver {
                     }
                 }
             }
-            Incoming::Shutdown(patience, done) => self.drain(shared, patience, done),
+            Incoming::Shutdown(patience, done) => self.drain(patience, done),
         }
     }
 

@@ -2,10 +2,9 @@
 
 #![expect(dead_code, reason = "each test file uses a part of it")]
 
-mod slow;
+pub(crate) mod slow;
 
-pub(crate) use slow::SlowDisk;
-
+use duramen_backend::{Memory, MemoryOptions};
 use duramen_core::ids::Run;
 use duramen_core::request::{OnExisting, Reply, Request, Start, Until, Wait};
 use duramen_core::work::{Announcement, Answer, OrchestratorWork, Work, WorkItem};
@@ -21,6 +20,20 @@ use prost::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// How long a test waits for what must come: long enough for a machine with much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Fails a test that hangs.
+pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it does not hang")
+}
+
+/// The store as it is opened again after its hub has stopped.
+pub(crate) fn reopened(store: &Memory) -> Arc<Memory> {
+    Arc::new(Memory::open(store.disk().clone(), MemoryOptions::default()).expect("the store opens again"))
+}
 
 /// An orchestrator's history, its newest events included.
 pub(crate) struct Episode {
@@ -37,7 +50,12 @@ impl Episode {
 
     /// Whether it has never answered: its actions are still to be asked for.
     pub(crate) fn is_first(&self) -> bool {
-        !self.events.iter().any(|event| matches!(event.event_type, Some(EventType::OrchestratorCompleted(_))))
+        self.starts().count() == 1
+    }
+
+    fn starts(&self) -> impl DoubleEndedIterator<Item = &HistoryEvent> {
+        let started = |event: &&HistoryEvent| matches!(event.event_type, Some(EventType::OrchestratorStarted(_)));
+        self.events.iter().filter(started)
     }
 
     /// The result of the first activity that has one.
@@ -55,8 +73,7 @@ impl Episode {
 
     /// The time that the episode shows.
     pub(crate) fn now(&self) -> duramen_proto::Timestamp {
-        let started = |event: &&HistoryEvent| matches!(event.event_type, Some(EventType::OrchestratorStarted(_)));
-        self.events.iter().rfind(started).and_then(|event| event.timestamp).expect("an episode has a time")
+        self.starts().next_back().and_then(|event| event.timestamp).expect("an episode has a time")
     }
 }
 
@@ -81,9 +98,9 @@ pub(crate) struct Worker {
     pub(crate) attachment: Arc<Attachment>,
     to: Sender<Told>,
     /// Items that the script kept.
-    pub(crate) kept: Receiver<WorkItem>,
+    kept: Receiver<WorkItem>,
     /// Why the hub closed the link.
-    pub(crate) closed: Receiver<String>,
+    closed: Receiver<String>,
 }
 
 enum Told {
@@ -126,6 +143,18 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// The next item that the script keeps.
+    pub(crate) fn kept(&self) -> WorkItem {
+        self.kept.recv_timeout(PATIENCE).expect("the worker gets an item that it keeps")
+    }
+
+    /// Why the hub closed the link.
+    pub(crate) fn closed(&self) -> String {
+        self.closed.recv_timeout(PATIENCE).expect("the hub closes the link")
+    }
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.to.send(Told::Stop);
@@ -155,6 +184,13 @@ fn answer(item: &WorkItem, sessions: &mut BTreeMap<Run, Vec<HistoryEvent>>, scri
         Work::Orchestrator(work) => {
             let episode = episode(work, sessions);
             let actions = (script.orchestrator)(&episode)?;
+            let ends = |action: &OrchestratorAction| {
+                matches!(action.orchestrator_action_type, Some(OrchestratorActionType::CompleteOrchestration(_)))
+            };
+            if actions.iter().any(ends) {
+                // Nobody tells a worker that a run has ended by its own answer.
+                sessions.remove(&work.session.run);
+            }
             Some(Answer::Orchestrator(
                 item.token,
                 OrchestratorResponse { instance_id: episode.instance, actions, ..Default::default() },
@@ -180,15 +216,8 @@ fn episode(work: &OrchestratorWork, sessions: &mut BTreeMap<Run, Vec<HistoryEven
     if let Some(past) = &work.past {
         *events = past.iter().map(decode).collect();
     }
-    let mut all = events.clone();
-    all.extend(work.new.iter().map(decode));
-    *events = all.clone();
-    // What stands between two episodes of a session; the worker knows that it has answered.
-    events.push(HistoryEvent {
-        event_type: Some(EventType::OrchestratorCompleted(Default::default())),
-        ..Default::default()
-    });
-    Episode { instance: work.instance.as_str().to_owned(), name: work.name.to_string(), events: all }
+    events.extend(work.new.iter().map(decode));
+    Episode { instance: work.instance.as_str().to_owned(), name: work.name.to_string(), events: events.clone() }
 }
 
 fn action(id: i32, action: OrchestratorActionType) -> OrchestratorAction {
@@ -252,20 +281,20 @@ pub(crate) fn wait(id: &str) -> Request {
 /// The state that a reply holds.
 pub(crate) fn state(reply: Reply) -> OrchestrationState {
     match reply {
-        Reply::State(Some(state)) => state,
+        Reply::State(Some(state)) => *state,
         other => panic!("no state but {other:?}"),
     }
 }
 
 /// Starts an instance.
 pub(crate) async fn started(hub: &Hub, id: &str, name: &str) {
-    let reply = hub.request(start(id, name)).await;
+    let reply = in_time(hub.request(start(id, name))).await;
     assert!(matches!(reply, Reply::Started { .. }), "{reply:?}");
 }
 
 /// The output of an instance, once it has completed.
 pub(crate) async fn output(hub: &Hub, id: &str) -> Option<String> {
-    let state = state(hub.request(wait(id)).await);
+    let state = state(in_time(hub.request(wait(id))).await);
     assert_eq!(state.orchestration_status(), OrchestrationStatus::Completed, "{state:?}");
     state.output
 }

@@ -1,6 +1,6 @@
 //! A store whose disk takes its time for each sync, and may fail.
 
-use duramen_backend::memory::Memory;
+use duramen_backend::Memory;
 use duramen_backend::{Backend, Event, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot};
@@ -15,6 +15,7 @@ type Append = (PartitionId, Epoch, Vec<Checkpoint>);
 pub(crate) struct SlowDisk {
     store: Arc<Memory>,
     events: OnceLock<Events>,
+    appended: (Sender<()>, Mutex<Receiver<()>>),
     queue: Mutex<Option<Sender<Append>>>,
     /// Dropped when the disk breaks.
     whole: Mutex<Option<Sender<()>>>,
@@ -25,6 +26,7 @@ impl SlowDisk {
     pub(crate) fn new(sync: Duration) -> Arc<Self> {
         let (queue, appends) = channel();
         let (whole, broken) = channel();
+        let (append, appended) = channel();
         let store = Arc::new(Memory::new());
         let disk = std::thread::spawn({
             let store = Arc::clone(&store);
@@ -33,10 +35,17 @@ impl SlowDisk {
         Arc::new(Self {
             store,
             events: OnceLock::new(),
+            appended: (append, Mutex::new(appended)),
             queue: Mutex::new(Some(queue)),
             whole: Mutex::new(Some(whole)),
             disk: Mutex::new(Some(disk)),
         })
+    }
+
+    /// Waits until something is being written.
+    pub(crate) fn wait_for_append(&self) {
+        let appended = self.appended.1.lock().unwrap();
+        appended.recv_timeout(super::PATIENCE).expect("something is appended");
     }
 
     /// Breaks the disk: what is appended from now on is lost.
@@ -70,6 +79,7 @@ impl Backend for SlowDisk {
     }
 
     fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, _hurry: Hurry) {
+        let _ = self.appended.0.send(());
         if let Some(queue) = &*self.queue.lock().unwrap() {
             let _ = queue.send((partition, epoch, checkpoints));
         }

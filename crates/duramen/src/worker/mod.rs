@@ -11,7 +11,9 @@
 //! written off with its thread, and replaced.
 
 mod activities;
-mod author;
+#[cfg(any(feature = "embedded", feature = "testing"))]
+mod attached;
+pub(crate) mod author;
 mod lane;
 mod link;
 mod options;
@@ -19,12 +21,13 @@ mod outbox;
 mod panics;
 mod pool;
 mod sessions;
+mod twice;
 mod watch;
 
 pub use link::Link;
 pub use options::WorkerOptions;
 
-use crate::App;
+use crate::{App, Error};
 use duramen_core::work::{Announcement, Answer};
 use pool::Pool;
 use std::fmt;
@@ -63,9 +66,13 @@ impl Worker {
     }
 
     /// Takes no more work, waits for what is in hand, at most [`WorkerOptions::drain`], and detaches.
-    /// Threads that were written off are not waited for.
-    pub async fn shutdown(self) {
-        self.pool.drain().await;
+    /// Threads that were written off are not waited for. It is an error when something is left: that
+    /// is done again by the next worker.
+    pub async fn shutdown(self) -> Result<(), Error> {
+        match self.pool.drain().await {
+            0 => Ok(()),
+            left => Err(Error::msg(format!("the worker stopped with {left} items in hand; they will be done again"))),
+        }
     }
 }
 

@@ -101,6 +101,10 @@ impl Outbox {
         self.draining.load(Ordering::Acquire)
     }
 
+    pub(super) fn in_hand(&self) -> usize {
+        self.in_hand.load(Ordering::Acquire)
+    }
+
     /// Waits until nothing is in hand.
     pub(super) async fn emptied(&self) {
         loop {

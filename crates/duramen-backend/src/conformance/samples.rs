@@ -1,0 +1,159 @@
+//! Checkpoints to write, and what must come of them.
+
+use bytes::Bytes;
+use duramen_core::checkpoint::{
+    Arrived, Change, Checkpoint, CustomStatus, Delta, Head, HistoryParts, Image, Parent, Part, Place, Tail, Taken,
+    Task, TaskKey, Text, Timer, TimerKey,
+};
+use duramen_proto::{OrchestrationStatus, Timestamp};
+
+/// Wraps a change.
+pub fn delta(change: Change) -> Delta {
+    Delta { change: Some(change) }
+}
+
+/// An instance that is written step by step, with what a load of it has to give.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// What the store is to give back.
+    pub image: Image,
+}
+
+fn at(seconds: i64) -> Option<Timestamp> {
+    Some(Timestamp { seconds, nanos: 0 })
+}
+
+impl Sample {
+    /// An instance of this id and birth.
+    pub fn new(id: &str, birth: u64) -> Self {
+        let head = Head {
+            birth,
+            run: birth,
+            id: id.to_owned(),
+            execution_id: format!("execution-{birth}"),
+            name: "Greet".into(),
+            created: at(1_000 + birth as i64),
+            ..Head::default()
+        };
+        let tail = Tail { birth, status: OrchestrationStatus::Pending.into(), updated: at(1), ..Tail::default() };
+        let image = Image {
+            head,
+            tail,
+            custom_status: None,
+            history: Vec::new(),
+            inbox: Vec::new(),
+            tasks: Vec::new(),
+            timers: Vec::new(),
+        };
+        Self { image }
+    }
+
+    /// Its name, tags and parent, before it is started.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Head)) -> Self {
+        change(&mut self.image.head);
+        self
+    }
+
+    /// Says that a parent waits for it.
+    #[must_use]
+    pub fn child_of(self, parent: &str) -> Self {
+        self.with(|head| head.parent = Some(Parent { id: parent.into(), run: 1, task_scheduled_id: 0 }))
+    }
+
+    /// It begins, with an event of these bytes in its inbox whose text is all of them but the first.
+    pub fn start(&mut self, event: Bytes) -> Vec<Delta> {
+        if !event.is_empty() {
+            let part = Some(Place::Inbox(self.image.tail.next_arrival).into());
+            self.image.head.input = Some(Text { part, start: 1, length: event.len() as u32 - 1 });
+        }
+        // The head points to an entry that arrives behind it.
+        let mut deltas = vec![delta(Change::Head(Box::new(self.image.head.clone())))];
+        deltas.extend(self.arrive(event));
+        deltas
+    }
+
+    /// An event arrives.
+    pub fn arrive(&mut self, event: Bytes) -> Vec<Delta> {
+        let arrived = Arrived { run: self.image.head.run, sequence: self.image.tail.next_arrival, event };
+        self.image.tail.next_arrival += 1;
+        self.image.inbox.push(arrived.clone());
+        vec![delta(Change::Arrived(arrived)), self.tail()]
+    }
+
+    /// An episode takes the whole inbox, schedules a task, and opens a timer.
+    pub fn episode(&mut self) -> Vec<Delta> {
+        let (run, birth) = (self.image.head.run, self.image.head.birth);
+        let taken: Vec<_> = std::mem::take(&mut self.image.inbox);
+        let scheduled = Bytes::from(format!("task {}", self.image.tail.next_task));
+        let mut parts: Vec<Part> = taken.iter().map(|entry| Place::Inbox(entry.sequence).into()).collect();
+        parts.push(Place::Here(scheduled.clone()).into());
+        self.image.history.extend(taken.iter().map(|entry| entry.event.clone()));
+        let index = self.image.history.len() as u64;
+        self.image.history.push(scheduled.clone());
+        let mut task = Task {
+            key: Some(TaskKey { birth, number: self.image.tail.next_task }),
+            run,
+            execution_id: self.image.head.execution_id.clone(),
+            event: Some(Place::History(index).into()),
+            version: None,
+            failed_dispatches: 0,
+        };
+        let number = self.image.tail.next_timer;
+        let due = at(10_000 - number as i64);
+        let timer = Timer { key: Some(TimerKey { run, number }), birth, due, event_id: Some(number as i32) };
+        self.image.tail.next_task += 1;
+        self.image.tail.next_timer += 1;
+        self.image.tail.status = OrchestrationStatus::Running.into();
+        let status = CustomStatus { birth, value: Some(format!("at {index}")), set_by: run };
+        self.image.custom_status = Some(status.clone());
+        let deltas = vec![
+            delta(Change::History(HistoryParts { run, parts, replace: false })),
+            delta(Change::Taken(Taken { run, sequences: taken.iter().map(|entry| entry.sequence).collect() })),
+            delta(Change::Task(task.clone())),
+            delta(Change::Timer(timer.clone())),
+            delta(Change::CustomStatus(status)),
+            self.tail(),
+        ];
+        task.event = Some(Place::Here(scheduled).into());
+        self.image.tasks.push(task);
+        self.image.timers.push(timer);
+        deltas
+    }
+
+    /// It ends, with everything open in it.
+    pub fn end(&mut self, status: OrchestrationStatus, seconds: i64) -> Vec<Delta> {
+        let run = self.image.head.run;
+        let ending = Bytes::from(format!("|ended {status:?}"));
+        let index = self.image.history.len() as u64;
+        self.image.history.push(ending.clone());
+        let mut deltas: Vec<_> =
+            self.image.tasks.drain(..).filter_map(|task| Some(delta(Change::TaskClosed(task.key?)))).collect();
+        deltas.extend(self.image.timers.drain(..).filter_map(|timer| Some(delta(Change::TimerClosed(timer.key?)))));
+        let length = ending.len() as u32 - 1;
+        deltas.push(delta(Change::History(HistoryParts {
+            run,
+            parts: vec![Place::Here(ending).into()],
+            replace: false,
+        })));
+        self.image.tail.status = status.into();
+        self.image.tail.completed = at(seconds);
+        self.image.tail.output = Some(Text { part: Some(Place::History(index).into()), start: 1, length });
+        deltas.push(self.tail());
+        deltas
+    }
+
+    fn tail(&self) -> Delta {
+        delta(Change::Tail(Box::new(self.image.tail.clone())))
+    }
+}
+
+/// A checkpoint.
+pub(super) fn checkpoint(number: u64, deltas: Vec<Delta>) -> Checkpoint {
+    Checkpoint { number, deltas }
+}
+
+/// A checkpoint that starts an instance.
+pub(super) fn start(number: u64, id: &str) -> Checkpoint {
+    checkpoint(number, Sample::new(id, number).start(Bytes::from_static(b"<input")))
+}

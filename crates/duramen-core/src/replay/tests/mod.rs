@@ -1,0 +1,7 @@
+//! Histories in, actions out.
+
+mod determinism;
+mod events;
+mod lifecycle;
+mod retries;
+mod script;

@@ -1,0 +1,19 @@
+//! The semantics of Durable Task, feature by feature, on the whole of the hub's side: partitions,
+//! dispatcher and a backend in memory, in virtual time. Names of sections and traps are those of
+//! the protocol's notes: section 1.1 to 1.6 of the feature table, traps 1 to 31 of the SDKs.
+
+#![expect(unreachable_pub, reason = "the harness is written as a crate of its own would be")]
+
+mod common;
+
+mod activities;
+mod continue_as_new;
+mod custom_status;
+mod delivery;
+mod episodes;
+mod events;
+mod starting;
+mod suspend;
+mod terminate;
+mod timers;
+mod waits;

@@ -1,0 +1,1 @@
+//! What is about folders: locks, and what is counted.

@@ -1,0 +1,2 @@
+mod conforms;
+mod folder;
