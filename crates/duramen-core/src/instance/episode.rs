@@ -122,7 +122,7 @@ impl Instance {
             let place = self.inbox.binary_search_by_key(sequence, |entry| entry.sequence);
             let entry = self.inbox.remove(place.expect("an episode takes what is in the inbox")).expect("it was found");
             if entry.kind == Kind::Terminated {
-                self.terminating = false;
+                self.terminating = None;
             }
             if entry.kind != Kind::Rewound {
                 self.history.push(entry.event);

@@ -59,7 +59,7 @@ impl Pool {
         let capacity = (self.options.sessions / self.options.threads.max(1)).max(1);
         let (pool, own, app) = (Arc::clone(self), Arc::clone(&lane), Arc::clone(&self.app));
         let spawned = thread::Builder::new().name(format!("duramen-orchestrators-{place}")).spawn(move || {
-            let sessions = Sessions::new(app, default_version, capacity);
+            let sessions = Sessions::new(app, default_version, capacity, pool.options.run_twice);
             own.run(sessions, &pool.outbox, &|gone| pool.forget(gone, place));
         });
         if let Err(error) = spawned {
