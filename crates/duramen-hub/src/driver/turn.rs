@@ -13,6 +13,10 @@ use duramen_core::work::{Answer, WorkerId};
 use std::collections::VecDeque;
 use std::time::Instant;
 
+/// What one turn takes from its queue. A turn without this bound takes all that a thousand instances
+/// have to say, and loop, disk and workers wait for each other in turn instead of working at once.
+const INPUTS_OF_A_TURN: usize = 256;
+
 impl Driver {
     /// Takes what has arrived, works on it, lets out what may leave, writes what has to be written.
     pub(super) fn turn(&mut self, shared: &Shared) {
@@ -127,9 +131,11 @@ impl Driver {
         for at in 0..self.slices.len() {
             self.deliver_mail(shared, at);
         }
-        while self.takes_input()
-            && let Some(incoming) = self.arrived.pop_front()
-        {
+        for _ in 0..INPUTS_OF_A_TURN {
+            if !self.takes_input() {
+                return;
+            }
+            let Some(incoming) = self.arrived.pop_front() else { return };
             self.incoming(shared, incoming);
         }
     }
