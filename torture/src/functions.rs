@@ -74,7 +74,7 @@ pub(crate) struct Stages {
 impl Stages {
     async fn step(&self, ctx: ActivityContext, stage: Stage) -> Result<u64> {
         // Some take a while, so that kills find them running.
-        if stage.result() % 16 == 0 {
+        if stage.result().is_multiple_of(16) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.ran(&ctx, &stage);

@@ -79,16 +79,14 @@ impl Known {
 
     fn add(&mut self, line: Line) {
         match line {
-            Line::Life { .. } => return,
+            Line::Life { .. } => {}
             Line::Starting { id, orchestrator, job } => {
                 self.of(id).starts.push(Start { orchestrator, job, acknowledged: None });
-                return;
             }
             Line::Started { id, key, birth } => {
                 let start = self.of(id).starts.iter_mut().rev().find(|start| start.job.key == key);
                 start.expect("a start is asked for before it is acknowledged").acknowledged = Some(birth);
                 self.counts.starts += 1;
-                return;
             }
             Line::Raising { id, event } => self.of(id).raises.entry(event).or_default().asked += 1,
             Line::Raised { id, event } => {
