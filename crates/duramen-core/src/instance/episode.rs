@@ -62,7 +62,7 @@ impl Instance {
 
     fn fix(&self, now: Time) -> Fixed {
         let taken = self.choose();
-        let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Result);
+        let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Fired);
         let latest_fire = fired.filter_map(|entry| match event::decode_type(&entry.event) {
             EventType::TimerFired(fired) => fired.fire_at.map(Time::from),
             _ => None,
@@ -122,7 +122,7 @@ impl Instance {
             let place = self.inbox.binary_search_by_key(sequence, |entry| entry.sequence);
             let entry = self.inbox.remove(place.expect("an episode takes what is in the inbox")).expect("it was found");
             if entry.kind == Kind::Terminated {
-                self.terminating = false;
+                self.terminating = None;
             }
             if entry.kind != Kind::Rewound {
                 self.history.push(entry.event);

@@ -76,8 +76,8 @@ pub(crate) struct Instance {
     pub(crate) returns: u32,
     /// Its episode never came back: it is not handed out again in this process.
     pub(crate) written_off: bool,
-    /// Whether a wake for a termination is set.
-    pub(crate) terminating: bool,
+    /// When the hub ends it, if its worker does not answer a termination.
+    pub(crate) terminating: Option<Time>,
 }
 
 impl Instance {
@@ -102,7 +102,7 @@ impl Instance {
             session: None,
             returns: 0,
             written_off: false,
-            terminating: false,
+            terminating: None,
         }
     }
 

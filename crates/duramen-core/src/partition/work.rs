@@ -48,6 +48,7 @@ impl Partition {
             return self.refuse(&grant);
         }
         let token = self.ledger.numbers.token();
+        self.ledger.forget_late(&grant.item);
         let to = HandOut { worker: grant.worker, token, in_process: grant.in_process };
         let item = instance.hand_out(to, &self.ledger);
         self.put_out(token, grant);
@@ -72,6 +73,7 @@ impl Partition {
         if self.ledger.running.contains_key(&(birth, number)) {
             return self.refuse(&grant);
         }
+        self.ledger.forget_late(&grant.item);
         let token = self.ledger.numbers.token();
         let work = ActivityWork {
             instance: instance.id.clone(),
@@ -88,6 +90,9 @@ impl Partition {
     /// Takes an answer. One with a token that is not current changes nothing (invariant 5).
     pub(super) fn answer(&mut self, worker: WorkerId, answer: Answer) {
         let token = answer.token();
+        if self.ledger.late(token).is_some() {
+            return self.answer_late(worker, answer);
+        }
         let out = self.ledger.episodes.get(&token).or_else(|| self.ledger.activities.get(&token));
         let Some(out) = out.filter(|out| out.worker == worker) else { return };
         let id = out.item.instance().clone();
@@ -101,6 +106,33 @@ impl Partition {
             Answer::Activity(_, response) => self.activity_answered(out, response),
             Answer::Abandoned(_, _) => self.take_back(out),
             Answer::WrittenOff(_) => self.write_off(&out),
+        }
+    }
+
+    /// An item was taken back and nobody has been handed it since: an answer is as good as ever, and
+    /// may come over another connection than the one that was lost.
+    fn answer_late(&mut self, worker: WorkerId, answer: Answer) {
+        let out = self.ledger.late(answer.token()).expect("the caller has seen it").clone();
+        let id = out.item.instance().clone();
+        if self.residence(&id) == Residence::Elsewhere {
+            return self.defer(id, Some(Deferred::Input(Input::Answer(worker, answer))));
+        }
+        match answer {
+            Answer::Orchestrator(_, response) if !response.requires_history => {
+                self.ledger.forget_late(&out.item);
+                let Item::Episode { birth, run, .. } = out.item else { return };
+                let Some(instance) = self.instances.get_mut(&birth) else { return };
+                if instance.run() == run && instance.fixed.is_some() && instance.episode.is_none() {
+                    // The reference that the dispatcher may have is to what has now been answered.
+                    instance.offered = false;
+                    instance.answer(response, None, &mut self.ledger);
+                }
+            }
+            Answer::Activity(_, response) => {
+                self.ledger.forget_late(&out.item);
+                self.activity_answered(out, response);
+            }
+            Answer::Orchestrator(..) | Answer::Abandoned(..) | Answer::WrittenOff(_) => {}
         }
     }
 
@@ -126,8 +158,7 @@ impl Partition {
         if !instance.waits_for(crate::ids::Run(task.run)) {
             return;
         }
-        let scheduled = event::decode(task_event(&task));
-        let (now, id) = (self.ledger.now, scheduled.event_id);
+        let (now, id) = (self.ledger.now, event::id_of(task_event(&task)));
         let result = match response.failure_details {
             Some(mut failure) => {
                 event::bound_failure(&mut failure);
@@ -166,6 +197,7 @@ impl Partition {
         let tokens: Vec<Token> = of(&self.ledger.episodes).into_iter().chain(of(&self.ledger.activities)).collect();
         for token in tokens {
             let out = self.ledger.recall(token).expect("it was just listed");
+            self.ledger.keep_late(token, &out);
             self.take_back(out);
         }
         self.instances
@@ -221,6 +253,7 @@ impl Partition {
     pub(super) fn take_back_overdue(&mut self) {
         while let Some(token) = self.overdue() {
             let out = self.ledger.recall(token).expect("it was just found");
+            self.ledger.keep_late(token, &out);
             self.ledger.out.push(Effect::Freed(out.worker, out.item.kind()));
             self.take_back(out);
         }

@@ -6,9 +6,14 @@
 
 mod common;
 
+mod activities;
+mod continue_as_new;
 mod custom_status;
+mod delivery;
 mod episodes;
 mod events;
 mod starting;
+mod suspend;
+mod terminate;
 mod timers;
 mod waits;

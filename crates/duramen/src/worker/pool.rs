@@ -194,8 +194,8 @@ impl Pool {
 
 fn report(left: &Remains, longer_than: Duration, replaced: bool) {
     tracing::error!(
-        orchestrator = left.running.name,
-        instance = left.running.instance,
+        orchestrator = &*left.running.name,
+        instance = left.running.instance.as_str(),
         stuck_after = ?longer_than,
         replaced,
         "an orchestrator does not come back from its code: its thread was written off. Orchestrators may not block; do \

@@ -7,5 +7,6 @@ mod harness;
 mod nets;
 mod options;
 mod sessions;
+mod speed;
 mod stuck;
 mod waits;
