@@ -214,6 +214,7 @@ impl Driver {
             self.dispatcher.grants(&mut grants);
             let granted = !grants.is_empty();
             for (partition, grant) in grants.drain(..) {
+                self.workers.granted(grant.worker);
                 self.handle(shared, partition.0 as usize, Input::Granted(grant));
             }
             self.spare.grants = grants;
@@ -248,8 +249,10 @@ impl Driver {
             }
         }
         if let Some((id, epoch, checkpoint)) = before {
-            // Only the last may be written on this thread, and only if nobody waits for the thread.
-            let idle = self.arrived.is_empty() && shared.inbox().is_empty();
+            // Only the last may be written on this thread, and only if nobody waits for the thread, nor will
+            // before the write is done: a loop that stands still while answers come in cannot prepare the next
+            // batch.
+            let idle = self.arrived.is_empty() && !self.workers.are_busy() && shared.inbox().is_empty();
             let hurry = if idle { Hurry::Idle } else { Hurry::Busy };
             shared.backend.append(id, epoch, vec![checkpoint], hurry);
         }
