@@ -33,7 +33,10 @@ fn options() -> Result<Options, String> {
             "--keep-going" => options.keep_going = true,
             "--without" => {
                 for name in value()?.split(',') {
-                    options.without.faults.push(Fault::named(name).ok_or_else(|| format!("no fault is called {name}"))?);
+                    options
+                        .without
+                        .faults
+                        .push(Fault::named(name).ok_or_else(|| format!("no fault is called {name}"))?);
                 }
             }
             "--without-names" => {

@@ -45,14 +45,8 @@ impl World {
             1 if !self.quiet => Some(Filters { orchestrators: vec![], activities: vec![("aCt".into(), vec![])] }),
             _ => None,
         };
-        let worker = Worker {
-            in_process,
-            room,
-            items: Vec::new(),
-            sessions: BTreeMap::new(),
-            hangs_until: 0,
-            forgetful: false,
-        };
+        let worker =
+            Worker { in_process, room, items: Vec::new(), sessions: BTreeMap::new(), hangs_until: 0, forgetful: false };
         self.hubs[hub].workers.insert(id, worker);
         let announcement = Announcement { in_process, orchestrators: room.0, activities: room.1, filters };
         self.hubs[hub].dispatcher.join(WorkerId(id), announcement);
@@ -92,10 +86,8 @@ impl World {
             self.cover.count("model: an item is handed out again");
             let _ = again;
         }
-        let fresh = self
-            .tokens
-            .insert(item.token.0, Issued { worker: to.0, item: key, epoch, answered: false })
-            .is_none();
+        let fresh =
+            self.tokens.insert(item.token.0, Issued { worker: to.0, item: key, epoch, answered: false }).is_none();
         ensure!(fresh, "a token is given out once", "{}", item.token);
         tell!(self, "worker {} gets {}", to.0, name(&item));
         if let Some(worker) = self.hubs[hub].workers.get_mut(&to.0) {
@@ -282,7 +274,8 @@ impl World {
         let mut actions = machine.take_new();
         if self.rng.percent(30) {
             // Go sends its actions in random order; the ids of one sender's messages would tell.
-            let sends = actions.iter().any(|action| matches!(action.orchestrator_action_type, Some(Action::SendEvent(_))));
+            let sends =
+                actions.iter().any(|action| matches!(action.orchestrator_action_type, Some(Action::SendEvent(_))));
             if !sends && actions.len() > 1 {
                 actions.rotate_left(1);
             }
@@ -333,10 +326,8 @@ impl World {
     /// What no orchestrator would answer, and a broken worker might.
     fn garbage(&mut self, work: &OrchestratorWork) -> OrchestratorResponse {
         let task = ScheduleTaskAction { name: "Act".into(), input: Some("x".into()), ..ScheduleTaskAction::default() };
-        let schedule = |id: i32| OrchestratorAction {
-            id,
-            orchestrator_action_type: Some(Action::ScheduleTask(task.clone())),
-        };
+        let schedule =
+            |id: i32| OrchestratorAction { id, orchestrator_action_type: Some(Action::ScheduleTask(task.clone())) };
         let child = |id: i32, of: &str| OrchestratorAction {
             id,
             orchestrator_action_type: Some(Action::CreateSubOrchestration(CreateSubOrchestrationAction {
@@ -405,10 +396,9 @@ impl World {
         let token = answer.token();
         let epoch = (token.0 >> 40) as u32;
         let part = self.hubs[hub].parts.iter().position(|part| part.epoch.is_some_and(|of| of.0 == epoch));
-        let current = self
-            .tokens
-            .get(&token.0)
-            .is_some_and(|issued| !issued.answered && issued.worker == worker && self.latest.get(&issued.item) == Some(&token.0));
+        let current = self.tokens.get(&token.0).is_some_and(|issued| {
+            !issued.answered && issued.worker == worker && self.latest.get(&issued.item) == Some(&token.0)
+        });
         let Some(part) = part else {
             self.cover.count("model: an answer to a lease that is over");
             return;

@@ -278,9 +278,8 @@ impl World {
             }
             Event::Appended { partition, epoch, number, position } => {
                 let expected = self.pending.pop_front();
-                let matches = expected
-                    .as_ref()
-                    .is_some_and(|next| next.epoch == epoch.0 && next.checkpoint.number == number);
+                let matches =
+                    expected.as_ref().is_some_and(|next| next.epoch == epoch.0 && next.checkpoint.number == number);
                 ensure!(
                     matches,
                     "only what its owner submitted becomes durable, in order",
@@ -330,11 +329,7 @@ impl World {
                     "the store works",
                     "{failure}"
                 );
-                ensure!(
-                    failure.reason.contains("lets fail"),
-                    "the store works",
-                    "{failure}"
-                );
+                ensure!(failure.reason.contains("lets fail"), "the store works", "{failure}");
                 self.failed = true;
             }
         }
