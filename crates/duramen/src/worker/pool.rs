@@ -85,13 +85,14 @@ impl Pool {
             self.outbox.answer(items.iter().map(|item| Answer::Abandoned(item.token, reason.to_string())).collect());
             return;
         }
-        let mut episodes = Vec::with_capacity(items.len());
+        let (mut episodes, mut tasks) = (Vec::new(), Vec::new());
         for item in items {
             match item.work {
                 Work::Orchestrator(work) => episodes.push(Job::Episode(item.token, Box::new(work))),
-                Work::Activity(work) => activities::spawn(&self.app, &self.outbox, &self.runtime, item.token, work),
+                Work::Activity(work) => tasks.push((item.token, work)),
             }
         }
+        activities::spawn(&self.app, &self.outbox, &self.runtime, tasks);
         self.route(episodes);
     }
 
