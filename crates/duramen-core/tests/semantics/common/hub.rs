@@ -40,8 +40,8 @@ pub enum Fate {
     Once,
     Lost,
     Twice,
-    /// Behind whatever else is on its way.
-    Late,
+    /// Ahead of whatever else is on its way.
+    Early,
 }
 
 /// Something on its way between partitions.
@@ -590,7 +590,7 @@ impl Hub {
             Fate::Lost => {}
             Fate::Once => self.queue.push_back((to, input())),
             Fate::Twice => self.queue.extend([(to, input()), (to, input())]),
-            Fate::Late => self.queue.push_front((to, input())),
+            Fate::Early => self.queue.push_front((to, input())),
         }
     }
 
@@ -660,26 +660,24 @@ impl Hub {
         let mail: Vec<Input> = left.into_iter().map(|(_, input)| input).filter(is_mail).collect();
         self.jobs.clear();
         self.partitions.clear();
-        for id in 0..count as u32 {
-            let id = PartitionId(id);
-            let slots: Vec<Slot> = (0..=255).map(Slot).filter(|slot| self.owner(*slot) == id).collect();
-            self.backend.acquire(id, slots.clone());
-            while self.mode == Mode::Slow && self.backend.step() {}
-            let acquired = loop {
-                let event = self.events.lock().expect("no test panics in here").pop_front();
-                match event.expect("a lease is given at once") {
-                    Event::Acquired { epoch, store, outstanding, .. } => break (epoch, store, outstanding),
-                    // What the last owner has not heard it will not hear.
-                    _ => continue,
-                }
-            };
-            let (epoch, store, outstanding) = acquired;
-            let config = Config { id, epoch, store, slots, settings: self.settings.clone() };
+        let ids: Vec<PartitionId> = (0..count as u32).map(PartitionId).collect();
+        let owners = self.owners.clone();
+        let slots_of = |id: PartitionId| -> Vec<Slot> {
+            (0..=255).map(Slot).filter(|slot| owners[usize::from(slot.0)] == id).collect()
+        };
+        ids.iter().for_each(|id| self.backend.acquire(*id, slots_of(*id)));
+        while self.mode == Mode::Slow && self.backend.step() {}
+        // What the last owner has not heard it will not hear.
+        let said = std::mem::take(&mut *self.events.lock().expect("no test panics in here"));
+        for event in said {
+            let Event::Acquired { partition: id, epoch, store, outstanding } = event else { continue };
+            let config = Config { id, epoch, store, slots: slots_of(id), settings: self.settings.clone() };
             let mut out = Vec::new();
             let partition = Partition::open(config, *outstanding, self.now, &mut out);
             self.partitions.insert(id, partition);
             self.route(id, out);
         }
+        assert_eq!(self.partitions.len(), count, "leases are given at once");
         for (id, worker) in &mut self.workers {
             worker.sessions.clear();
             self.dispatcher.join(*id, worker.announcement.clone());
@@ -696,7 +694,6 @@ impl Hub {
         for (id, request) in again {
             self.queue.push_back((self.owner(request.instance().slot()), Input::Request(id, request)));
         }
-        let ids: Vec<PartitionId> = self.partitions.keys().copied().collect();
         self.grant();
         for id in ids {
             self.cut(id, self.now);
