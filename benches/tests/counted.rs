@@ -2,10 +2,14 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 /// Runs the bench, or what runs the bench.
 fn run(mut command: Command, workload: &str, seconds: &str, folder: &Path) -> Output {
     command.arg(workload).args(["--seconds", seconds, "--json"]).env("DURAMEN_BENCH_DIR", folder);
+    // One at a time: what is counted depends on how fast a worker answers.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let output = command.output().expect("it starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output
@@ -42,17 +46,26 @@ fn the_kernel_counts_the_same() {
         eprintln!("skipped: strace is not installed (apt-get install strace)");
         return;
     }
+    // A write in the moment between the line that is looked for and the counters is seen by one of them alone; that
+    // does not happen three times.
+    let runs: Vec<_> = (0..3).map(|_| run_traced()).take_while(|(reported, seen)| reported != seen).collect();
+    assert!(runs.len() < 3, "reported and seen by the kernel, (syncs, bytes): {runs:?}");
+}
+
+/// What the bench reports, and what strace has seen.
+fn run_traced() -> ((u64, u64), (u64, u64)) {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("strace.log");
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-e", "trace=fdatasync,fsync,write,pwrite64,pwritev", "-o"]).arg(&log);
     command.arg(env!("CARGO_BIN_EXE_duramen-bench"));
     let report = report(&run(command, "hello-cities", "0", folder.path()));
+    let number = |field: &str| report[field].as_u64().unwrap_or_else(|| panic!("no {field} in {report}"));
 
     let log = std::fs::read_to_string(&log).expect("strace has written it");
-    let (syncs, written_bytes) = counted(&log, &folder.path().display().to_string());
-    assert!(syncs > 0, "{log}");
-    assert_eq!((report["syncs"].as_u64(), report["written_bytes"].as_u64()), (Some(syncs), Some(written_bytes)));
+    let seen = counted(&log, &folder.path().display().to_string());
+    assert!(seen.0 > 0, "{log}");
+    ((number("syncs"), number("written_bytes")), seen)
 }
 
 /// Syncs and written bytes of the files in `folder` between the lines in which the bench says that it measures.

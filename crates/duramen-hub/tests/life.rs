@@ -11,7 +11,8 @@ use duramen_hub::{Clock, Hub, HubError, Options, VirtualClock};
 use duramen_proto::{ActivityResponse, OrchestrationStatus};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Script, SlowDisk, Worker, call, complete, in_time, output, started, state, timer, wait};
+use support::slow::SlowDisk;
+use support::{Script, Worker, call, complete, in_time, output, started, state, timer, wait};
 
 /// Calls one activity and returns its result.
 fn caller() -> Script {

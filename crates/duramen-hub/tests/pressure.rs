@@ -8,7 +8,8 @@ use duramen_core::request::{Refusal, Reply, Request};
 use duramen_hub::{Hub, Options};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Script, SlowDisk, Worker, complete, continue_as_new, output, send, started};
+use support::slow::SlowDisk;
+use support::{Script, Worker, complete, output, send, started};
 
 const TALKERS: usize = 64;
 
@@ -31,8 +32,8 @@ fn talkers() -> Script {
     })
 }
 
-async fn everybody_talks_to_everybody(options: Options, room: usize, in_process: bool) {
-    let hub = Hub::run(SlowDisk::new(Duration::from_millis(100)), options).await.unwrap();
+async fn everybody_talks_to_everybody(options: Options, sync: Duration, room: usize, in_process: bool) {
+    let hub = Hub::run(SlowDisk::new(sync), options).await.unwrap();
     // Events for an instance that does not exist are dropped, so all are there before anyone talks.
     for n in 0..TALKERS {
         started(&hub, &talker(n), "Talker").await;
@@ -46,44 +47,14 @@ async fn everybody_talks_to_everybody(options: Options, room: usize, in_process:
 #[tokio::test]
 async fn queues_of_one_on_two_partitions_with_a_slow_disk_do_not_lock_up() {
     let options = Options { partitions: 2, queue: 1, messages: 1, ..Options::default() };
-    everybody_talks_to_everybody(options, 1, true).await;
+    everybody_talks_to_everybody(options, Duration::from_millis(100), 1, true).await;
 }
 
 #[tokio::test]
 async fn instances_that_are_never_in_memory_hear_everything() {
     let mut options = Options { partitions: 2, ..Options::default() };
     options.settings.evict_at_once = true;
-    everybody_talks_to_everybody(options, 8, false).await;
-}
-
-#[tokio::test]
-async fn a_loop_without_waiting_keeps_memory_flat_and_lets_others_run() {
-    let hub = Hub::run(Arc::new(Memory::new()), Options::default()).await.unwrap();
-    let (generation, generations) = std::sync::mpsc::channel();
-    let script = Script::new(move |episode| match episode.name.as_str() {
-        "Eternal" => {
-            let _ = generation.send(());
-            Some(vec![continue_as_new("1")])
-        }
-        _ => Some(vec![complete("\"done\"")]),
-    });
-    let _worker = Worker::attach(&hub, 4, true, script);
-    started(&hub, "eternal", "Eternal").await;
-    let run_on = |count: usize| generations.iter().take(count).count();
-    run_on(2_000);
-    let before = resident();
-    run_on(20_000);
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 16 << 20, "memory grew by {grown} bytes in 20,000 generations");
-    started(&hub, "other", "Other").await;
-    assert_eq!(output(&hub, "other").await.as_deref(), Some("\"done\""));
-    run_on(1);
-}
-
-/// Bytes of this process in memory.
-fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
-    pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number of pages") * 4_096
+    everybody_talks_to_everybody(options, Duration::from_millis(1), 8, false).await;
 }
 
 #[tokio::test]

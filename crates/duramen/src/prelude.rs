@@ -4,3 +4,6 @@ pub use crate::{
     ActivityContext, ActivityName, App, DurableError, Error, OrchestrationContext, OrchestratorName, Result,
     RetryPolicy, TaskFailed, activities, activity, orchestrator, secs,
 };
+
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub use crate::{Client, ClientError, Filter, Handle, Instance, OnExisting, OrchestrationStatus, Refusal, TaskHub};

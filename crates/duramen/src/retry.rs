@@ -1,7 +1,7 @@
 //! When a failed task is tried again.
 
 use crate::TaskFailed;
-use duramen_core::replay::{Attempt, Backoff, Retry};
+use duramen_core::replay::{Attempt, Backoff, Retry, RetryHandler};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,8 +14,10 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct RetryPolicy {
     backoff: Backoff,
-    handler: Option<Rc<dyn Fn(&RetryContext<'_>) -> bool>>,
+    handler: Option<Rc<Decide>>,
 }
+
+type Decide = dyn Fn(&RetryContext<'_>) -> bool;
 
 /// What a retry handler knows.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl RetryPolicy {
             Box::new(move |attempt: &Attempt<'_>| {
                 let last_failure = &TaskFailed::new(task.clone(), attempt.failure.clone());
                 decide(&RetryContext { last_failure, attempts: attempt.attempts, total_time: attempt.elapsed })
-            }) as Box<dyn FnMut(&Attempt<'_>) -> bool>
+            }) as RetryHandler
         });
         Ok(Retry { backoff: self.backoff, handler })
     }

@@ -55,15 +55,19 @@ impl Probe {
         }
     }
 
-    /// Whether nothing but settle positions has come and is unread.
-    pub fn is_silent(&self) -> bool {
+    /// The next event if one has come.
+    pub fn try_next(&self) -> Option<Event> {
         loop {
-            match self.events.try_recv() {
-                Ok(Event::Settled(position)) => self.note_settled(position),
-                Ok(_) => return false,
-                Err(_) => return true,
+            match self.events.try_recv().ok()? {
+                Event::Settled(position) => self.note_settled(position),
+                event => return Some(event),
             }
         }
+    }
+
+    /// Whether nothing but settle positions has come and is unread.
+    pub fn is_silent(&self) -> bool {
+        self.try_next().is_none()
     }
 
     fn note_settled(&self, position: Position) {
@@ -171,7 +175,7 @@ impl Probe {
     pub fn list(&self, what: &Query, mut between: impl FnMut()) -> Vec<String> {
         let mut what = what.clone();
         let mut ids = Vec::new();
-        loop {
+        for _ in 0..10_000 {
             let page = self.page(&what);
             assert!(page.rows.len() <= what.limit, "a page has at most {} rows", what.limit);
             ids.extend(page.rows.into_iter().map(|row| row.head.id));
@@ -181,5 +185,6 @@ impl Probe {
                 None => return ids,
             }
         }
+        panic!("the list has no end: {what:?}");
     }
 }

@@ -2,9 +2,7 @@
 
 #![expect(dead_code, reason = "each test file uses a part of it")]
 
-mod slow;
-
-pub(crate) use slow::SlowDisk;
+pub(crate) mod slow;
 
 use duramen_backend::{Memory, MemoryOptions};
 use duramen_core::ids::Run;
@@ -52,7 +50,12 @@ impl Episode {
 
     /// Whether it has never answered: its actions are still to be asked for.
     pub(crate) fn is_first(&self) -> bool {
-        !self.events.iter().any(|event| matches!(event.event_type, Some(EventType::OrchestratorCompleted(_))))
+        self.starts().count() == 1
+    }
+
+    fn starts(&self) -> impl DoubleEndedIterator<Item = &HistoryEvent> {
+        let started = |event: &&HistoryEvent| matches!(event.event_type, Some(EventType::OrchestratorStarted(_)));
+        self.events.iter().filter(started)
     }
 
     /// The result of the first activity that has one.
@@ -70,8 +73,7 @@ impl Episode {
 
     /// The time that the episode shows.
     pub(crate) fn now(&self) -> duramen_proto::Timestamp {
-        let started = |event: &&HistoryEvent| matches!(event.event_type, Some(EventType::OrchestratorStarted(_)));
-        self.events.iter().rfind(started).and_then(|event| event.timestamp).expect("an episode has a time")
+        self.starts().next_back().and_then(|event| event.timestamp).expect("an episode has a time")
     }
 }
 
@@ -182,6 +184,13 @@ fn answer(item: &WorkItem, sessions: &mut BTreeMap<Run, Vec<HistoryEvent>>, scri
         Work::Orchestrator(work) => {
             let episode = episode(work, sessions);
             let actions = (script.orchestrator)(&episode)?;
+            let ends = |action: &OrchestratorAction| {
+                matches!(action.orchestrator_action_type, Some(OrchestratorActionType::CompleteOrchestration(_)))
+            };
+            if actions.iter().any(ends) {
+                // Nobody tells a worker that a run has ended by its own answer.
+                sessions.remove(&work.session.run);
+            }
             Some(Answer::Orchestrator(
                 item.token,
                 OrchestratorResponse { instance_id: episode.instance, actions, ..Default::default() },
@@ -207,15 +216,8 @@ fn episode(work: &OrchestratorWork, sessions: &mut BTreeMap<Run, Vec<HistoryEven
     if let Some(past) = &work.past {
         *events = past.iter().map(decode).collect();
     }
-    let mut all = events.clone();
-    all.extend(work.new.iter().map(decode));
-    *events = all.clone();
-    // What stands between two episodes of a session; the worker knows that it has answered.
-    events.push(HistoryEvent {
-        event_type: Some(EventType::OrchestratorCompleted(Default::default())),
-        ..Default::default()
-    });
-    Episode { instance: work.instance.as_str().to_owned(), name: work.name.to_string(), events: all }
+    events.extend(work.new.iter().map(decode));
+    Episode { instance: work.instance.as_str().to_owned(), name: work.name.to_string(), events: events.clone() }
 }
 
 fn action(id: i32, action: OrchestratorActionType) -> OrchestratorAction {

@@ -125,7 +125,9 @@ impl Instance {
                 id: state.instance_id,
                 failure: TaskFailed::new(state.name, state.failure_details.unwrap_or_default()),
             }),
-            OrchestrationStatus::Terminated => Err(ClientError::Terminated { id: state.instance_id, output: state.output }),
+            OrchestrationStatus::Terminated => {
+                Err(ClientError::Terminated { id: state.instance_id, output: state.output })
+            }
             OrchestrationStatus::Canceled => Err(ClientError::Canceled { id: state.instance_id }),
             OrchestrationStatus::Completed
             | OrchestrationStatus::Running

@@ -1,8 +1,8 @@
 //! What can be done to an instance by its id.
 
 use super::{Client, ClientError, Handle, Instance, out_of_place};
-use crate::History;
 use crate::json;
+use duramen_core::history::History;
 use duramen_core::ids::InstanceId;
 use duramen_core::request::{Reply, Request};
 use serde::Serialize;
@@ -14,7 +14,7 @@ impl Client {
     /// The state of an instance, or `None` when there is no such instance.
     pub async fn get(&self, id: &str) -> Result<Option<Instance>, ClientError> {
         match self.request(Request::Get(InstanceId::new(id))).await? {
-            Reply::State(state) => Ok(state.map(Instance::new)),
+            Reply::State(state) => Ok(state.map(|state| Instance::new(*state))),
             other => out_of_place(&other),
         }
     }
@@ -22,7 +22,8 @@ impl Client {
     /// The history of the current execution of an instance.
     pub async fn history(&self, id: &str) -> Result<History, ClientError> {
         match self.request(Request::History(InstanceId::new(id))).await? {
-            Reply::History(events) => Ok(History::new(events)),
+            Reply::History(events) => History::decode(&events)
+                .map_err(|error| ClientError::Damaged { id: id.to_owned(), reason: error.to_string() }),
             other => out_of_place(&other),
         }
     }

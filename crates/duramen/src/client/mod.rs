@@ -18,13 +18,15 @@ pub use error::ClientError;
 pub use filter::Filter;
 pub use handle::Handle;
 pub use instance::Instance;
-pub use manage::Terminate;
 pub use list::{List, Page};
+pub use manage::Terminate;
 pub use start::{StartOrchestration, StartTime};
 pub use wait::WaitForInstance;
 
+pub use duramen_backend::Cursor;
 use duramen_backend::Query;
-use duramen_core::request::{Refusal, Reply, Request};
+pub use duramen_core::request::{OnExisting, Refusal};
+use duramen_core::request::{Reply, Request};
 use duramen_core::time::Time;
 use duramen_hub::Hub;
 

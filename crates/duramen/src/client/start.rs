@@ -55,7 +55,8 @@ impl Client {
     where
         C: OrchestratorCallee<I, O>,
     {
-        let request = CreateInstanceRequest { name: orchestrator.name().to_owned(), ..CreateInstanceRequest::default() };
+        let request =
+            CreateInstanceRequest { name: orchestrator.name().to_owned(), ..CreateInstanceRequest::default() };
         StartOrchestration {
             client: self.clone(),
             request,

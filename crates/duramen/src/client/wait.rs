@@ -47,7 +47,7 @@ impl IntoFuture for WaitForInstance {
         Box::pin(async move {
             let id = self.wait.id.clone();
             match self.client.request(Request::Wait(self.wait)).await? {
-                Reply::State(Some(state)) => Ok(Instance::new(state)),
+                Reply::State(Some(state)) => Ok(Instance::new(*state)),
                 Reply::State(None) => Err(ClientError::NotFound(id.as_str().to_owned())),
                 other => out_of_place(&other),
             }

@@ -2,11 +2,11 @@
 
 use super::outbox::{Outbox, lock};
 use super::sessions::Sessions;
-use duramen_core::ids::{Run, Token};
+use duramen_core::ids::{InstanceId, Run, Token};
 use duramen_core::work::{Answer, OrchestratorWork};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Answers that leave together at most.
@@ -41,8 +41,8 @@ struct State {
 #[derive(Clone)]
 pub(super) struct Running {
     pub(super) token: Token,
-    pub(super) instance: String,
-    pub(super) name: String,
+    pub(super) instance: InstanceId,
+    pub(super) name: Arc<str>,
     since: Instant,
 }
 
@@ -112,8 +112,8 @@ impl Lane {
             };
             state.running = Some(Running {
                 token,
-                instance: work.instance.as_str().to_string(),
-                name: work.name.to_string(),
+                instance: work.instance.clone(),
+                name: Arc::clone(&work.name),
                 since: Instant::now(),
             });
             drop(state);

@@ -13,7 +13,7 @@
 mod activities;
 #[cfg(any(feature = "embedded", feature = "testing"))]
 mod attached;
-mod author;
+pub(crate) mod author;
 mod lane;
 mod link;
 mod options;
@@ -21,6 +21,7 @@ mod outbox;
 mod panics;
 mod pool;
 mod sessions;
+mod twice;
 mod watch;
 
 pub use link::Link;

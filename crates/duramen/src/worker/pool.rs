@@ -59,7 +59,7 @@ impl Pool {
         let capacity = (self.options.sessions / self.options.threads.max(1)).max(1);
         let (pool, own, app) = (Arc::clone(self), Arc::clone(&lane), Arc::clone(&self.app));
         let spawned = thread::Builder::new().name(format!("duramen-orchestrators-{place}")).spawn(move || {
-            let sessions = Sessions::new(app, default_version, capacity);
+            let sessions = Sessions::new(app, default_version, capacity, pool.options.run_twice);
             own.run(sessions, &pool.outbox, &|gone| pool.forget(gone, place));
         });
         if let Err(error) = spawned {
@@ -194,8 +194,8 @@ impl Pool {
 
 fn report(left: &Remains, longer_than: Duration, replaced: bool) {
     tracing::error!(
-        orchestrator = left.running.name,
-        instance = left.running.instance,
+        orchestrator = &*left.running.name,
+        instance = left.running.instance.as_str(),
         stuck_after = ?longer_than,
         replaced,
         "an orchestrator does not come back from its code: its thread was written off. Orchestrators may not block; do \

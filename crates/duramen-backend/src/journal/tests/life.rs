@@ -154,3 +154,19 @@ fn a_crash_while_a_segment_is_made_leaves_no_half_of_one() {
         }
     }
 }
+
+#[test]
+fn the_last_batch_that_is_synced_is_never_recycled() {
+    let mut rig = Rig::new();
+    rig.write(3_000);
+    let settled = rig.journal.end();
+    // The next batch is on its way into the next segment when everything before it is settled.
+    let (io, _) = rig.journal.batch(&mut super::frame(super::payload(1, 3_000)));
+    perform(&rig.disk, &io[..io.len() - 2]);
+    let io = rig.journal.recycle(settled);
+    perform(&rig.disk, &io);
+    rig.disk.crash(|_, _| Fate::Lost);
+    let (records, opened) = open_at(&rig.disk.boot(), settled).expect("it opens");
+    assert_eq!(records, rig.records(1));
+    assert_eq!(opened.journal.end(), settled);
+}

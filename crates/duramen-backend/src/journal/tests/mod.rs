@@ -60,7 +60,7 @@ fn perform(disk: &Disk, io: &[Io]) {
 }
 
 fn payload(seed: u64, bytes: usize) -> Bytes {
-    let byte = |at: usize| (at as u64).wrapping_mul(0x9e37_79b9).wrapping_add(seed).to_le_bytes()[1] | 1;
+    let byte = |at: usize| (at as u64).wrapping_mul(0x9e37_79b9).wrapping_add(seed << 8).to_le_bytes()[1] | 1;
     (0..bytes).map(byte).collect()
 }
 

@@ -96,3 +96,59 @@ fn a_mark_that_was_not_synced_is_carried_along_into_the_next_segment() {
     let (records, _) = open(&rig.disk.boot()).expect("it opens");
     assert_eq!(records, rig.records(2));
 }
+
+/// An unsynced mark is lost and the unsynced batch behind it is kept. The next life ends with a mark
+/// that is the same to the byte; the batch must not come back behind it.
+#[test]
+fn what_was_cut_off_does_not_come_back_behind_a_mark_that_looks_the_same() {
+    let mut rig = Rig::new();
+    rig.write(100);
+    let at = rig.journal.offset as usize / 512;
+    let io = rig.journal.mark(false);
+    perform(&rig.disk, &io);
+    let (io, _) = rig.journal.batch(&mut super::frame(super::payload(1, 600)));
+    perform(&rig.disk, &io[..io.len() - 1]);
+    rig.disk.crash(|_, sector| if sector == Some(at) { Fate::Lost } else { Fate::Kept });
+    let disk = rig.disk.boot();
+    let (records, mut opened) = open(&disk).expect("it opens");
+    assert_eq!(records, rig.records(1));
+    assert_eq!(opened.torn.expect("something was cut off").batch, 2);
+    perform(&disk, &opened.journal.mark(true));
+    assert_eq!(open(&disk).expect("it opens").0, rig.records(1));
+}
+
+#[test]
+fn a_batch_that_follows_another_one_of_the_same_number_is_not_believed() {
+    let (mut one, mut two) = (Rig::new(), Rig::new());
+    one.write(10);
+    two.write(10);
+    let file = segment_file(1);
+    one.write(20);
+    // The same size, another content.
+    two.written.push(Default::default());
+    two.write(20);
+    let at = one.journal.offset;
+    one.write(30);
+    let bytes = one.disk.read(&file).expect("it is there").slice(at as usize..one.journal.offset as usize);
+    perform(&two.disk, &[crate::journal::Io::Write { file, offset: at, bytes }]);
+    assert_eq!(open(&two.disk).expect("it opens").0.len(), 2);
+}
+
+#[test]
+fn a_batch_in_another_segment_than_it_was_written_to_is_not_believed() {
+    let mut rig = Rig::new();
+    rig.write(3_000);
+    rig.write(1_000);
+    let plan = rig.journal.plan_next();
+    perform(&rig.disk, &plan.io);
+    let content = rig.disk.read(&segment_file(2)).expect("it is there").slice(512..);
+    let zeros = vec![0; content.len()].into();
+    perform(
+        &rig.disk,
+        &[
+            crate::journal::Io::Write { file: segment_file(3), offset: 512, bytes: content },
+            crate::journal::Io::Write { file: segment_file(2), offset: 512, bytes: zeros },
+        ],
+    );
+    assert_eq!(open(&rig.disk).expect("it opens").0, rig.records(1));
+}
