@@ -1,16 +1,14 @@
 //! One episode: handing it out, and applying its answer.
 
+use super::acceptance::objection;
 use super::actions::Applied;
 use super::{Fixed, Instance};
 use crate::checkpoint::{Change, CustomStatus, HistoryParts, Part, Place, Taken};
 use crate::event::{self, Kind};
 use crate::ids::Token;
-use crate::limits::{ANSWER_ACTIONS, ANSWER_BYTES};
 use crate::partition::Ledger;
 use crate::time::Time;
 use crate::work::{OrchestratorWork, Session, Work, WorkItem, WorkerId};
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
@@ -95,8 +93,8 @@ impl Instance {
         let parts = self.take(&fixed);
         self.note_answer(fixed.time, ledger);
 
-        let mut applied = match too_large(&response) {
-            Some(problem) => Applied::failed(event::failure("EpisodeTooLarge", problem)),
+        let mut applied = match objection(&self.name, &response) {
+            Some(failure) => Applied::failed(failure),
             None => {
                 self.set_custom_status(&response, ledger);
                 self.tail.trace = response.orchestration_trace_context.as_ref().map_or_else(Bytes::new, encode_trace);
@@ -169,21 +167,4 @@ impl Instance {
 
 fn encode_trace(trace: &duramen_proto::OrchestrationTraceContext) -> Bytes {
     trace.encode_to_vec().into()
-}
-
-/// Why an answer may not be applied, if it may not.
-fn too_large(response: &OrchestratorResponse) -> Option<String> {
-    let bytes = response.encoded_len();
-    let actions = response.actions.len();
-    if bytes <= ANSWER_BYTES && actions <= ANSWER_ACTIONS {
-        return None;
-    }
-    let largest = response.actions.iter().max_by_key(|action| action.encoded_len())?;
-    let what = super::actions::describe(largest);
-    Some(format!(
-        "the episode answered with {actions} actions in {bytes} bytes; {ANSWER_ACTIONS} actions and {ANSWER_BYTES} bytes \
-         are allowed. The largest action is {what} with {} bytes. Pass large data by reference, and start fewer things \
-         before awaiting some of them.",
-        largest.encoded_len()
-    ))
 }

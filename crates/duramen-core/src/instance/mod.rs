@@ -4,6 +4,7 @@
 //! it does to itself it also writes there, so that loading it gives back what was in memory
 //! (invariant 11).
 
+mod acceptance;
 mod actions;
 mod birth;
 mod ending;

@@ -90,11 +90,11 @@ impl Partition {
     /// Takes an answer. One with a token that is not current changes nothing (invariant 5).
     pub(super) fn answer(&mut self, worker: WorkerId, answer: Answer) {
         let token = answer.token();
-        if self.ledger.late(token).is_some() {
+        if self.ledger.late(token).is_some_and(|out| answer.fits(out.item.kind())) {
             return self.answer_late(worker, answer);
         }
         let out = self.ledger.episodes.get(&token).or_else(|| self.ledger.activities.get(&token));
-        let Some(out) = out.filter(|out| out.worker == worker) else { return };
+        let Some(out) = out.filter(|out| out.worker == worker && answer.fits(out.item.kind())) else { return };
         let id = out.item.instance().clone();
         if self.residence(&id) == Residence::Elsewhere {
             return self.defer(id, Some(Deferred::Input(Input::Answer(worker, answer))));
