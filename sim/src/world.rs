@@ -96,7 +96,7 @@ macro_rules! tell {
 }
 pub(crate) use tell;
 
-const STORY: usize = 400;
+const STORY: usize = 4000;
 
 impl World {
     pub(crate) fn new(seed: u64, without: &Without, tells: bool) -> Self {
@@ -378,6 +378,11 @@ impl World {
         ensure!(checkpoint.number == of.submitted + 1, "checkpoints are numbered in order", "{}", checkpoint.number);
         of.submitted += 1;
         self.causes.latest = std::mem::replace(&mut of.latest, self.now).max(self.now);
+        self.causes.latest_ever = self.causes.latest_ever.max(self.causes.latest);
+        if self.plan.has(Fault::ClockBack) {
+            // What was due stays due when the clock goes back.
+            self.causes.latest = self.causes.latest_ever;
+        }
         if !lost {
             let judge = Judge {
                 causes: &self.causes,

@@ -76,6 +76,10 @@ impl Instance {
     /// Turns actions into history events and messages. What has to be written behind the history is
     /// kept for [`Instance::settle_actions`].
     pub(super) fn apply_actions(&mut self, actions: Vec<OrchestratorAction>, ledger: &mut Ledger) -> Applied {
+        // All of an answer is applied, or nothing: what cannot be is looked for first.
+        if let Some(failure) = self.refusal(&actions) {
+            return Applied::failed(failure);
+        }
         let mut applied = Applied::default();
         for action in actions {
             let Some(what) = action.orchestrator_action_type else { continue };
@@ -94,24 +98,8 @@ impl Instance {
                     let body = Terminate { output: target.reason, recurse: target.recurse };
                     ledger.send(self.slot(), InstanceId::new(target.instance_id), Body::Terminate(body));
                 }
-                Action::CompleteOrchestration(completion) => match completion.orchestration_status() {
-                    OrchestrationStatus::Completed
-                    | OrchestrationStatus::ContinuedAsNew
-                    | OrchestrationStatus::Failed
-                    | OrchestrationStatus::Canceled
-                    | OrchestrationStatus::Terminated => {
-                        // Of several the first counts (DTFx).
-                        applied.completion.get_or_insert((id, completion));
-                    }
-                    status @ (OrchestrationStatus::Running
-                    | OrchestrationStatus::Pending
-                    | OrchestrationStatus::Suspended) => {
-                        let message =
-                            format!("the worker completed the orchestration with the status {}", status.as_str_name());
-                        return Applied::failed(event::failure("InvalidAnswer", message));
-                    }
-                },
-                Action::SendEntityMessage(_) => return self.refuse_entities(),
+                Action::CompleteOrchestration(completion) => applied.completion = Some((id, completion)),
+                Action::SendEntityMessage(_) => {}
                 // The hub rewinds by itself; no item asks a worker for this.
                 Action::RewindOrchestration(_) => {}
             }
@@ -119,10 +107,35 @@ impl Instance {
         applied
     }
 
-    fn refuse_entities(&self) -> Applied {
-        let message =
-            format!("orchestrator {:?} used an entity, which this version of Duramen does not have", self.name);
-        Applied::failed(event::failure("EntitiesNotSupported", message))
+    /// Why an answer fails its instance instead of being applied.
+    fn refusal(&self, actions: &[OrchestratorAction]) -> Option<TaskFailureDetails> {
+        actions.iter().find_map(|action| match action.orchestrator_action_type.as_ref()? {
+            Action::CompleteOrchestration(completion) => match completion.orchestration_status() {
+                OrchestrationStatus::Completed
+                | OrchestrationStatus::ContinuedAsNew
+                | OrchestrationStatus::Failed
+                | OrchestrationStatus::Canceled
+                | OrchestrationStatus::Terminated => None,
+                status @ (OrchestrationStatus::Running
+                | OrchestrationStatus::Pending
+                | OrchestrationStatus::Suspended) => {
+                    let message =
+                        format!("the worker completed the orchestration with the status {}", status.as_str_name());
+                    Some(event::failure("InvalidAnswer", message))
+                }
+            },
+            Action::SendEntityMessage(_) => {
+                let message =
+                    format!("orchestrator {:?} used an entity, which this version of Duramen does not have", self.name);
+                Some(event::failure("EntitiesNotSupported", message))
+            }
+            Action::ScheduleTask(_)
+            | Action::CreateSubOrchestration(_)
+            | Action::CreateTimer(_)
+            | Action::SendEvent(_)
+            | Action::TerminateOrchestration(_)
+            | Action::RewindOrchestration(_) => None,
+        })
     }
 
     /// Appends an action's event to the history in memory.

@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) sequence: u64,
     pub(crate) kind: Kind,
     pub(crate) event: Bytes,
+    /// The checkpoint that holds it; 0 for one that was loaded.
+    pub(crate) number: u64,
 }
 
 /// What an episode took: fixed when it is first handed out, the same when it is handed out again.
@@ -114,7 +116,12 @@ impl Instance {
         instance.inbox = image
             .inbox
             .into_iter()
-            .map(|arrived| Entry { sequence: arrived.sequence, kind: Kind::of(&arrived.event), event: arrived.event })
+            .map(|arrived| Entry {
+                sequence: arrived.sequence,
+                kind: Kind::of(&arrived.event),
+                event: arrived.event,
+                number: 0,
+            })
             .collect();
         instance.tasks = image.tasks.into_iter().map(|task| (task.key.unwrap_or_default().number, task)).collect();
         instance.timers = image.timers.into_iter().map(|timer| (timer.key.unwrap_or_default().number, timer)).collect();
@@ -184,7 +191,7 @@ impl Instance {
         ledger.offer(offer);
     }
 
-    fn offer(&self) -> Offer {
+    pub(crate) fn offer(&self) -> Offer {
         Offer {
             item: self.item(),
             name: self.name.clone(),

@@ -117,6 +117,17 @@ impl Partition {
         }
     }
 
+    /// A worker is gone: what it was to get once an instance is loaded is offered again then.
+    pub(super) fn withdraw_deferred_grants(&mut self, worker: crate::work::WorkerId) {
+        for deferred in self.loading.values_mut().flatten() {
+            if let Deferred::Input(Input::Granted(grant)) = deferred
+                && grant.worker == worker
+            {
+                *deferred = Deferred::Offer(grant.item.clone());
+            }
+        }
+    }
+
     fn follow_up_letters(&mut self) {
         while let Some(letter) = self.ledger.letters.pop_front() {
             self.deliver(letter);
@@ -139,6 +150,8 @@ impl Partition {
 
     /// Removes an instance for good, in this checkpoint.
     pub(super) fn remove(&mut self, birth: Birth) {
+        // Whoever waits for just this one is told before nothing is left to tell of.
+        self.answer_waiters();
         let Some(mut instance) = self.instances.remove(&birth) else { return };
         instance.forget(&mut self.ledger);
         self.by_id.remove(&instance.id);

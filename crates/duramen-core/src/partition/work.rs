@@ -48,8 +48,12 @@ impl Partition {
             return self.refuse(&grant);
         }
         let token = self.ledger.numbers.token();
-        let to = HandOut { worker: grant.worker, token, in_process: grant.in_process };
-        let item = instance.hand_out(to, &self.ledger);
+        let to =
+            HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
+        let Some(item) = instance.hand_out(to, &self.ledger) else {
+            instance.offer_if_due(&mut self.ledger);
+            return self.refuse(&grant);
+        };
         self.put_out(token, grant);
         self.ledger.in_process += usize::from(to.in_process);
         self.ledger.out.push(Effect::Work(to.worker, item));
@@ -168,6 +172,7 @@ impl Partition {
             let out = self.ledger.recall(token).expect("it was just listed");
             self.take_back(out);
         }
+        self.withdraw_deferred_grants(worker);
         self.instances
             .values_mut()
             .filter(|instance| instance.session == Some(worker))
