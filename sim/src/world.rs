@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub(crate) latest: BTreeMap<Key, u64>,
     /// What an item held when it was first handed out by a hub.
     pub(crate) shown: BTreeMap<(u32, u64, u64), Vec<Bytes>>,
+    /// Workers, past ones too, that live in their hub's process.
+    pub(crate) in_process: BTreeSet<u64>,
     pub(crate) next: u64,
     pub(crate) steps: u64,
     pub(crate) quiet: bool,
@@ -123,6 +125,7 @@ impl World {
             tokens: BTreeMap::new(),
             latest: BTreeMap::new(),
             shown: BTreeMap::new(),
+            in_process: BTreeSet::new(),
             next: 0,
             steps: 0,
             quiet: false,
@@ -412,6 +415,7 @@ impl World {
         self.strays.truncate(20);
         self.calls.clear();
         self.failed = false;
+        self.disk.kill();
         self.disk.set_faults(Faults::default());
         if let Some(torn) = power {
             let rng = &mut self.rng;
@@ -527,7 +531,7 @@ fn sizes(segment: u64) -> SegmentSizes {
 
 fn open_store(disk: &Disk, segment: u64) -> Result<Store, String> {
     let options = MemoryOptions { store: StoreId(7), sizes: sizes(segment), in_steps: true };
-    let memory = Arc::new(Memory::open(disk.clone(), options).map_err(|error| error.to_string())?);
+    let memory = Arc::new(Memory::open(disk.boot(), options).map_err(|error| error.to_string())?);
     let events = Arc::new(Mutex::new(VecDeque::new()));
     let into = events.clone();
     memory.listen(Arc::new(move |event| into.lock().unwrap_or_else(PoisonError::into_inner).push_back(event)));

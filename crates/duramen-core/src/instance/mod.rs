@@ -211,8 +211,12 @@ impl Instance {
         task_offer(self.id.clone(), task, after)
     }
 
-    /// Whether it may leave memory: nothing about it is only there.
+    /// Whether it may leave memory: nothing about it is only there. That the dispatcher still has a
+    /// reference to one that has ended does not keep it.
     pub(crate) fn is_evictable(&self) -> bool {
+        if self.ended() {
+            return self.episode.is_none();
+        }
         self.episode.is_none() && !self.offered && self.fixed.is_none() && !self.written_off && !self.is_due()
     }
 }

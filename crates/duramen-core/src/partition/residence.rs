@@ -115,6 +115,8 @@ impl Partition {
                 self.leaving.tombstones.remove(&id);
             }
         }
+        // One that was only looked at leaves again, although nothing is settled for it.
+        self.let_go();
     }
 
     /// A worker is gone: what it was to get once an instance is loaded is offered again then.
@@ -170,6 +172,11 @@ impl Partition {
                 self.leaving.tombstones.remove(&id);
             }
         }
+        self.let_go();
+    }
+
+    /// Lets go what may leave memory by now.
+    fn let_go(&mut self) {
         while self.leaving.instances.front().is_some_and(|(number, _)| *number <= self.settled) {
             let (_, birth) = self.leaving.instances.pop_front().expect("it has a front");
             self.evict(birth);

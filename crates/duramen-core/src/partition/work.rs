@@ -225,8 +225,7 @@ impl Partition {
     /// Takes back what has been with its worker for too long.
     pub(super) fn take_back_overdue(&mut self) {
         while let Some(token) = self.overdue() {
-            let out = self.ledger.recall(token).expect("it was just found");
-            self.ledger.out.push(Effect::Freed(out.worker, out.item.kind()));
+            let out = self.ledger.revoke(token).expect("it was just found");
             self.take_back(out);
         }
     }
