@@ -305,7 +305,7 @@ impl World {
                 Effect::Freed(worker, kind) => self.freed(hub, worker, kind),
                 Effect::EndSession(worker, run) => {
                     if let Some(worker) = self.hubs[hub].workers.get_mut(&worker.0) {
-                        worker.sessions.remove(&run.0);
+                        worker.end_session(run.0);
                     }
                 }
                 Effect::Message(mark, message) => {

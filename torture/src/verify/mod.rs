@@ -163,7 +163,7 @@ async fn bring_to_an_end(
             Err(refusal) => violations.add(id, "it comes to its end", refusal.to_string()),
         }
     }
-    worker.shutdown().await;
+    worker.shutdown().await?;
     hub.shutdown(Duration::from_secs(10)).await?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use duramen_core::limits::{OPEN_TURN, Settings};
 use duramen_core::partition::{Config, Effect, Input, Partition};
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, RequestId, Start, Until, Wait};
 use duramen_core::time::Time;
+use duramen_core::work::WorkItem;
 use duramen_core::work::*;
 use duramen_proto::*;
 use std::cell::RefCell;
