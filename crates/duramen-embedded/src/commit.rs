@@ -180,6 +180,8 @@ impl Committer {
             return false;
         }
         log.journal.synced();
+        // Where a segment was made after all there may be space for the next one.
+        log.gave_up &= !io.iter().any(|io| matches!(io, Io::Create { .. }));
         if !log.preparing
             && !log.gave_up
             && let Some(plan) = log.journal.plan_ahead()

@@ -55,15 +55,19 @@ impl Probe {
         }
     }
 
-    /// Whether nothing but settle positions has come and is unread.
-    pub fn is_silent(&self) -> bool {
+    /// The next event if one has come.
+    pub fn try_next(&self) -> Option<Event> {
         loop {
-            match self.events.try_recv() {
-                Ok(Event::Settled(position)) => self.note_settled(position),
-                Ok(_) => return false,
-                Err(_) => return true,
+            match self.events.try_recv().ok()? {
+                Event::Settled(position) => self.note_settled(position),
+                event => return Some(event),
             }
         }
+    }
+
+    /// Whether nothing but settle positions has come and is unread.
+    pub fn is_silent(&self) -> bool {
+        self.try_next().is_none()
     }
 
     fn note_settled(&self, position: Position) {

@@ -6,6 +6,8 @@
 //! until somebody calls [`Memory::step`], which does one write or one sync.
 
 #[cfg(test)]
+mod lives;
+#[cfg(test)]
 mod tests;
 
 use crate::disk::Disk;
@@ -124,6 +126,20 @@ impl Memory {
         drop(state);
         self.settler.outlet().deliver();
         stepped
+    }
+
+    /// Writes the empty batch that follows a time of quiet, of which a store without a clock knows
+    /// nothing.
+    #[cfg(test)]
+    fn mark_unsynced(&self) {
+        let mut state = self.state();
+        if state.written.is_none() && !state.journal.is_marked() && !self.settler.has_failed() {
+            let _ = state
+                .journal
+                .mark(false)
+                .iter()
+                .try_for_each(|io| self.disk.perform(io));
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -123,6 +123,11 @@ impl Dispatcher {
         self.queues.waiting(kind)
     }
 
+    /// Room for further items over all workers: of orchestrators, and of activities.
+    pub fn room(&self) -> (usize, usize) {
+        (self.workers.room(WorkKind::Orchestrator), self.workers.room(WorkKind::Activity))
+    }
+
     /// Gives out what can be given out: oldest first, and never more than a worker has room for.
     pub fn grants(&mut self, out: &mut Vec<(PartitionId, Grant)>) {
         for kind in [WorkKind::Orchestrator, WorkKind::Activity] {

@@ -134,7 +134,7 @@ impl Instance {
                     self.put(entry.kind, entry.event, ledger);
                 }
                 // Results name the run that asked for them, and that run is over.
-                Kind::Started | Kind::Rewound | Kind::Result => {}
+                Kind::Started | Kind::Rewound | Kind::Fired | Kind::Result => {}
             }
         }
     }

@@ -62,7 +62,7 @@ impl Instance {
 
     fn fix(&self, now: Time) -> Fixed {
         let taken = self.choose();
-        let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Result);
+        let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Fired);
         let latest_fire = fired.filter_map(|entry| match event::decode_type(&entry.event) {
             EventType::TimerFired(fired) => fired.fire_at.map(Time::from),
             _ => None,

@@ -52,7 +52,7 @@ impl Instance {
         let class = |kind: Kind| match kind {
             Kind::Started => 0,
             Kind::Suspended | Kind::Resumed => 1,
-            Kind::Terminated | Kind::Raised | Kind::Rewound | Kind::Result => 2,
+            Kind::Terminated | Kind::Raised | Kind::Rewound | Kind::Fired | Kind::Result => 2,
         };
         let mut entries: Vec<&Entry> =
             self.inbox.iter().filter(|entry| !self.tail.suspended || is_control(entry.kind)).collect();
@@ -78,6 +78,6 @@ impl Instance {
 fn is_control(kind: Kind) -> bool {
     match kind {
         Kind::Suspended | Kind::Resumed | Kind::Terminated => true,
-        Kind::Started | Kind::Raised | Kind::Rewound | Kind::Result => false,
+        Kind::Started | Kind::Raised | Kind::Rewound | Kind::Fired | Kind::Result => false,
     }
 }

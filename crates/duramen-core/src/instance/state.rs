@@ -109,7 +109,7 @@ impl Instance {
         match timer.event_id {
             Some(id) => {
                 let fired = event::timer_fired(ledger.now, id, timer.due.unwrap_or_default());
-                self.receive(Kind::Result, fired, ledger);
+                self.receive(Kind::Fired, fired, ledger);
             }
             None => {
                 self.change(ledger);

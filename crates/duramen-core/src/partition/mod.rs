@@ -5,6 +5,7 @@
 //! seen before it is durable (invariant 1) comes out of `committed`.
 
 mod clock;
+mod footprint;
 mod ledger;
 mod letters;
 mod outbox;
@@ -15,6 +16,7 @@ mod turn;
 mod waits;
 mod work;
 
+pub use footprint::Footprint;
 pub(crate) use ledger::{Ledger, Wake};
 
 use crate::checkpoint::{Image, Outstanding, PairMark};

@@ -61,6 +61,13 @@ impl Outbox {
         outbox
     }
 
+    /// Messages that wait, for an acknowledgement or for their target.
+    pub(super) fn held(&self) -> usize {
+        let waiting: usize = self.waiting.values().map(VecDeque::len).sum();
+        let arrived: usize = self.arrived.values().map(VecDeque::len).sum();
+        waiting + arrived + self.acknowledged.len()
+    }
+
     pub(super) fn is_empty(&self, pair: Pair) -> bool {
         !self.waiting.contains_key(&pair)
     }

@@ -42,11 +42,15 @@ pub(super) struct Leaving {
     pub(super) tombstones: BTreeMap<InstanceId, u64>,
     graves: VecDeque<(u64, InstanceId)>,
     /// What left, to be compared with what comes back (invariant 11).
-    #[cfg(debug_assertions)]
+    #[cfg(any(debug_assertions, feature = "audit"))]
     left: BTreeMap<InstanceId, Image>,
 }
 
 impl Leaving {
+    pub(super) fn tombstones(&self) -> usize {
+        self.tombstones.len().max(self.graves.len())
+    }
+
     /// Notes that a checkpoint changed an instance.
     pub(super) fn note(&mut self, number: u64, instance: &Instance, settings: &Settings) {
         if instance.ended() || settings.evict_at_once {
@@ -89,7 +93,7 @@ impl Partition {
         let Some(waiting) = self.loading.remove(&id) else { return };
         let absent = image.is_none();
         if let Some(image) = image {
-            #[cfg(debug_assertions)]
+            #[cfg(any(debug_assertions, feature = "audit"))]
             if let Some(left) = self.leaving.left.remove(&id) {
                 assert_eq!(left, *image, "instance {id} came back other than it left (invariant 11)");
             }
@@ -172,7 +176,7 @@ impl Partition {
         if self.by_id.get(&instance.id) == Some(&birth) {
             self.by_id.remove(&instance.id);
         }
-        #[cfg(debug_assertions)]
+        #[cfg(any(debug_assertions, feature = "audit"))]
         self.leaving.left.insert(instance.id.clone(), instance.image());
     }
 }

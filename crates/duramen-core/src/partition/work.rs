@@ -158,8 +158,7 @@ impl Partition {
         if !instance.waits_for(crate::ids::Run(task.run)) {
             return;
         }
-        let scheduled = event::decode(task_event(&task));
-        let (now, id) = (self.ledger.now, scheduled.event_id);
+        let (now, id) = (self.ledger.now, event::id_of(task_event(&task)));
         let result = match response.failure_details {
             Some(mut failure) => {
                 event::bound_failure(&mut failure);

@@ -18,6 +18,7 @@ mod machine;
 mod mismatch;
 mod pending;
 mod retry;
+mod tasks;
 
 pub use drive::{Code, End, feed, finish};
 pub use inbox::WaitId;

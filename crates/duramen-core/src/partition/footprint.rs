@@ -1,0 +1,55 @@
+//! How much a partition holds in memory. When nothing is outstanding, nothing is held.
+
+use super::Partition;
+
+/// Counts of what a partition holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Instances.
+    pub instances: usize,
+    /// Ids that are known to be gone before their purge is settled.
+    pub tombstones: usize,
+    /// Loads under way.
+    pub loading: usize,
+    /// Clients that wait.
+    pub waiters: usize,
+    /// Timers in the index.
+    pub timers: usize,
+    /// Things to look at again at a time.
+    pub wakes: usize,
+    /// Items with workers, and what is remembered of them.
+    pub items: usize,
+    /// Messages that are not acknowledged, or wait for their target.
+    pub messages: usize,
+    /// Changes and effects that are not durable yet.
+    pub staged: usize,
+}
+
+impl Footprint {
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Partition {
+    /// What the partition holds in memory.
+    pub fn footprint(&self) -> Footprint {
+        let ledger = &self.ledger;
+        Footprint {
+            instances: self.instances.len().max(self.by_id.len()),
+            tombstones: self.leaving.tombstones(),
+            loading: self.loading.len(),
+            waiters: self.waiters.len().max(self.waiting_at.len()),
+            timers: ledger.timers.len(),
+            wakes: ledger.wakes.len(),
+            items: ledger.episodes.len() + ledger.activities.len() + ledger.running.len() + ledger.returns.len(),
+            messages: self.outbox.held(),
+            staged: ledger.deltas.len()
+                + ledger.held.len()
+                + ledger.letters.len()
+                + ledger.moved.len()
+                + self.in_flight.len(),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Whole hubs in one thread under a seed.
+//!
+//! A seed decides everything: how many partitions there are, what orchestrators and clients do, which
+//! fault happens when. The real partitions, the real dispatcher and the real journal run over
+//! simulated sectors and a virtual clock; a model that shares no code with them says what is allowed.
+//!
+//! - [`plan`]: what a seed decides before it begins
+//! - `world`: everything there is, and the schedule over it; `hub`, `worker`, `client`, `faults` are its parts
+//! - `program`, `machine`: random orchestrators, and a worker's side for them
+//! - `model`, `replies`, `wellformed`, `ending`: the checks
+
+mod check;
+mod client;
+mod coverage;
+mod ending;
+mod faults;
+mod hub;
+mod machine;
+mod model;
+pub mod plan;
+mod program;
+mod replies;
+mod rng;
+pub mod run;
+mod wellformed;
+mod worker;
+mod world;
+
+pub use check::Violation;
+pub use coverage::Coverage;

@@ -1,0 +1,593 @@
+//! Everything there is: a disk, a store, hubs, workers, clients, a clock; and one schedule over it.
+
+use crate::check::{ensure, fail};
+use crate::coverage::Coverage;
+use crate::hub::{Hub, Part, Report};
+use crate::model::{Causes, Judge, State};
+use crate::plan::{Fault, Plan, Without};
+use crate::replies::{Call, Moment};
+use crate::rng::Rng;
+use bytes::Bytes;
+use duramen_backend::disk::{Disk, Fate, Faults};
+use duramen_backend::journal::{Opening, Record, SegmentSizes, segment_number};
+use duramen_backend::{Backend as _, Event, Memory, MemoryOptions};
+use duramen_core::checkpoint::{Checkpoint, PairMark};
+use duramen_core::ids::{Epoch, PartitionId, Position, Slot, StoreId};
+use duramen_core::limits::Settings;
+use duramen_core::request::{Reply, RequestId};
+use duramen_core::time::Time;
+use duramen_core::work::{Answer, WorkKind, WorkerId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A token that was given out.
+#[derive(Clone, Debug)]
+pub(crate) struct Issued {
+    pub(crate) worker: u64,
+    pub(crate) item: Key,
+    pub(crate) epoch: u32,
+    pub(crate) answered: bool,
+}
+
+/// An item, however often it is handed out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Episode { run: u64, episode: u64 },
+    Task { execution: String, event: Bytes },
+}
+
+/// A message between partitions.
+#[derive(Clone, Debug)]
+pub(crate) enum Packet {
+    Message(PairMark, Bytes),
+    Acknowledge(PairMark),
+}
+
+/// A checkpoint on its way.
+pub(crate) struct Pending {
+    pub(crate) epoch: u32,
+    pub(crate) checkpoint: Checkpoint,
+}
+
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) plan: Plan,
+    pub(crate) now: Time,
+    pub(crate) disk: Disk,
+    pub(crate) store: Arc<Memory>,
+    pub(crate) events: Arc<Mutex<VecDeque<Event>>>,
+    pub(crate) hubs: Vec<Hub>,
+    pub(crate) net: Vec<Packet>,
+    /// Answers of remote workers whose connection is gone.
+    pub(crate) strays: Vec<Answer>,
+    pub(crate) calls: BTreeMap<u64, Call>,
+    /// What is durable.
+    pub(crate) durable: State,
+    /// That, and what is on its way.
+    pub(crate) ahead: State,
+    pub(crate) pending: VecDeque<Pending>,
+    pub(crate) epochs: BTreeSet<u32>,
+    pub(crate) causes: Causes,
+    pub(crate) tokens: BTreeMap<u64, Issued>,
+    pub(crate) latest: BTreeMap<Key, u64>,
+    /// What an item held when it was first handed out by a hub.
+    pub(crate) shown: BTreeMap<(u32, u64, u64), Vec<Bytes>>,
+    pub(crate) next: u64,
+    pub(crate) steps: u64,
+    pub(crate) quiet: bool,
+    pub(crate) cover: Coverage,
+    pub(crate) story: VecDeque<String>,
+    pub(crate) tells: bool,
+    /// Checkpoints in the journal, durable ones first.
+    journal: Vec<(u32, Checkpoint)>,
+    journaled: usize,
+    pub(crate) failed: bool,
+}
+
+/// Adds a line to the story of the run, if somebody reads it.
+macro_rules! tell {
+    ($world:expr, $($what:tt)+) => {
+        if $world.tells {
+            let line = format!($($what)+);
+            $world.tell_line(line);
+        }
+    };
+}
+pub(crate) use tell;
+
+const STORY: usize = 400;
+
+impl World {
+    pub(crate) fn new(seed: u64, without: &Without, tells: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let plan = Plan::of(seed, without, &mut rng);
+        let disk = Disk::new();
+        let (store, events) = open_store(&disk, plan.segment).unwrap_or_else(|error| fail("a new store opens", error));
+        let mut world = Self {
+            rng,
+            plan,
+            now: Time::new(1_700_000_000, 0),
+            disk,
+            store,
+            events,
+            hubs: Vec::new(),
+            net: Vec::new(),
+            strays: Vec::new(),
+            calls: BTreeMap::new(),
+            durable: State::default(),
+            ahead: State::default(),
+            pending: VecDeque::new(),
+            epochs: BTreeSet::new(),
+            causes: Causes::default(),
+            tokens: BTreeMap::new(),
+            latest: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            next: 0,
+            steps: 0,
+            quiet: false,
+            cover: Coverage::default(),
+            story: VecDeque::new(),
+            tells,
+            journal: Vec::new(),
+            journaled: 0,
+            failed: false,
+        };
+        world.start_hub();
+        world
+    }
+
+    /// Runs the seed to its end. A broken rule ends it by a panic.
+    pub(crate) fn run(&mut self) {
+        let limit = self.plan.steps * 4;
+        while (self.steps < self.plan.steps || self.durable.births < self.plan.births) && self.steps < limit {
+            self.step();
+        }
+        self.finish();
+    }
+
+    pub(crate) fn tell_line(&mut self, line: String) {
+        if self.story.len() == STORY {
+            self.story.pop_front();
+        }
+        let since = self.now.since(Time::new(1_700_000_000, 0));
+        self.story.push_back(format!("{:>5} {:>10.3}s  {line}", self.steps, since.as_secs_f64()));
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Whether a fault of this run happens now.
+    pub(crate) fn happens(&mut self, fault: Fault, permille: u32) -> bool {
+        !self.quiet && self.plan.has(fault) && self.rng.permille(permille)
+    }
+
+    fn step(&mut self) {
+        let slow = self.plan.has(Fault::SlowSync);
+        let done = match self.rng.below(1_000) {
+            0..90 => self.client_step(),
+            90..330 => self.input_step(),
+            330..480 => self.report_step(),
+            480..590 => self.cut_step(),
+            590..700 => (!slow || self.rng.percent(30)) && self.store_step(),
+            700..800 => self.worker_step(),
+            800..880 => self.answer_step(),
+            880..920 => self.net_step(),
+            920..950 => self.load_step(),
+            950..975 => self.clock_step(),
+            975..988 => self.tick_step(),
+            _ => self.fault_step(),
+        };
+        self.steps += u64::from(done);
+    }
+
+    /// The hub that owns the slots.
+    pub(crate) fn owner(&self) -> usize {
+        self.hubs.len() - 1
+    }
+
+    pub(crate) fn any_hub(&mut self) -> usize {
+        let owner = self.owner();
+        if owner > 0 && self.rng.percent(25) { self.rng.below(owner) } else { owner }
+    }
+
+    pub(crate) fn any_part(&mut self) -> (usize, usize) {
+        let hub = self.any_hub();
+        let part = self.rng.below(self.hubs[hub].parts.len());
+        (hub, part)
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            episode_limit: self.plan.episode_limit,
+            activity_limit: self.plan.activity_limit,
+            unknown_wait: self.plan.unknown_wait,
+            evict_at_once: self.plan.evict_at_once,
+            ..Settings::default()
+        }
+    }
+
+    /// A hub begins: it takes all slots, in as many partitions as it likes.
+    pub(crate) fn start_hub(&mut self) {
+        let mut partitions = self.plan.partitions;
+        if self.plan.has(Fault::Repartition) {
+            partitions = 1 + self.rng.below(8);
+            self.cover.count("fault: Repartition");
+        }
+        let spread = 1 + self.rng.below(3) * 2;
+        let shift = self.rng.below(256);
+        let life = self.number();
+        let settings = self.settings();
+        let mut hub = Hub::new(life, settings);
+        for id in 0..partitions {
+            let slots: Vec<Slot> = (0..=u8::MAX)
+                .filter(|slot| (usize::from(*slot) + shift) / spread % partitions == id)
+                .map(Slot)
+                .collect();
+            if !slots.is_empty() {
+                hub.parts.push(Part::new(PartitionId(id as u32), slots));
+            }
+        }
+        for old in &mut self.hubs {
+            old.deposed = true;
+            for part in &mut old.parts {
+                part.lost = true;
+            }
+        }
+        tell!(self, "hub {life} begins with {} partitions", hub.parts.len());
+        let asks: Vec<_> = hub.parts.iter().map(|part| (part.id, part.slots.clone())).collect();
+        self.hubs.push(hub);
+        for (id, slots) in asks {
+            self.store.acquire(id, slots);
+            self.take_events();
+        }
+        let workers = 1 + self.rng.below(3);
+        for _ in 0..workers {
+            self.join_worker();
+        }
+    }
+
+    /// Takes what the store says, the moment it says it.
+    pub(crate) fn take_events(&mut self) {
+        loop {
+            let event = self.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            match event {
+                Some(event) => self.take_event(event),
+                None => return,
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: Event) {
+        match event {
+            Event::Acquired { partition, epoch, outstanding, store } => {
+                ensure!(self.epochs.insert(epoch.0), "an epoch is given once", "{epoch:?}");
+                let hub = self.owner();
+                let place = self.hubs[hub].parts.iter().position(|part| part.id == partition);
+                let Some(place) = place else { fail("leases go to who asked", format!("{partition:?}")) };
+                let part = &mut self.hubs[hub].parts[place];
+                ensure!(part.epoch.is_none(), "leases go to who asked", "{partition:?} twice");
+                part.epoch = Some(epoch);
+                let slots = part.slots.clone();
+                let expected = self.durable.outstanding(|slot| slots.contains(&Slot(slot as u8)));
+                compare("an owner is given what is outstanding", &format!("{partition:?}"), &*outstanding, &expected);
+                tell!(self, "partition {} has lease {}", partition.0, epoch.0);
+                self.hubs[hub].parts[place].reports.push_back(Report::Acquired(outstanding, store));
+            }
+            Event::Appended { partition, epoch, number, position } => {
+                let expected = self.pending.pop_front();
+                let matches =
+                    expected.as_ref().is_some_and(|next| next.epoch == epoch.0 && next.checkpoint.number == number);
+                ensure!(
+                    matches,
+                    "only what its owner submitted becomes durable, in order",
+                    "checkpoint {number} of {epoch:?}, and next is {:?}",
+                    expected.as_ref().map(|next| (next.epoch, next.checkpoint.number))
+                );
+                let expected = expected.expect("it matches");
+                self.durable.apply(&expected.checkpoint, None);
+                self.journaled += 1;
+                tell!(self, "checkpoint {number} of partition {} is durable", partition.0);
+                self.report(epoch, Report::Committed(number, position));
+            }
+            Event::Refused { epoch, number, .. } => {
+                let part = self.parts().find(|part| part.epoch == Some(epoch));
+                let lost = part.is_none_or(|part| part.lost);
+                ensure!(lost, "the owner's appends are accepted", "checkpoint {number} of {epoch:?}");
+                self.cover.count("model: append refused");
+                tell!(self, "checkpoint {number} of lease {} is refused", epoch.0);
+                self.report(epoch, Report::Refused);
+            }
+            Event::Loaded { partition, id, image } => {
+                let expected = self.durable.image(id.as_str());
+                compare("what is loaded is what is durable", id.as_str(), &image.as_deref(), &expected.as_ref());
+                let hub = self.hubs.iter().position(|hub| hub.loading_for == Some(partition)).unwrap_or(self.owner());
+                let slow = self.plan.has(Fault::SlowLoad) && !self.quiet;
+                let part = self.hubs[hub].parts.iter_mut().find(|part| part.id == partition);
+                if let Some(part) = part {
+                    if slow {
+                        self.cover.count("fault: SlowLoad");
+                        part.loaded.push((id, image));
+                    } else {
+                        part.reports.push_back(Report::Loaded(id, image));
+                    }
+                }
+            }
+            Event::Queried { .. } => {}
+            Event::Settled(position) => {
+                for hub in &mut self.hubs {
+                    for part in &mut hub.parts {
+                        part.reports.push_back(Report::Settled(position));
+                    }
+                }
+            }
+            Event::Failed(failure) => {
+                ensure!(
+                    self.plan.has(Fault::FailedSync) || self.plan.has(Fault::FailedWrite),
+                    "the store works",
+                    "{failure}"
+                );
+                ensure!(failure.reason.contains("lets fail"), "the store works", "{failure}");
+                self.failed = true;
+            }
+        }
+    }
+
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.hubs.iter().flat_map(|hub| &hub.parts)
+    }
+
+    fn report(&mut self, epoch: Epoch, report: Report) {
+        let parts = self.hubs.iter_mut().flat_map(|hub| &mut hub.parts);
+        for part in parts.filter(|part| part.epoch == Some(epoch)) {
+            part.reports.push_back(report);
+            return;
+        }
+    }
+
+    /// One write or one sync of the store.
+    pub(crate) fn store_step(&mut self) -> bool {
+        if self.happens(Fault::FailedSync, 12) {
+            self.cover.count("fault: FailedSync");
+            self.disk.set_faults(Faults { fail_syncs: true, ..Faults::default() });
+        } else if self.happens(Fault::FailedWrite, 12) {
+            self.cover.count("fault: FailedWrite");
+            self.disk.set_faults(Faults { fail_writes: true, ..Faults::default() });
+        }
+        let stepped = self.store.step();
+        self.disk.set_faults(Faults::default());
+        self.take_events();
+        if self.failed {
+            tell!(self, "the store fails");
+            self.crash(None);
+        }
+        stepped
+    }
+
+    /// Submits a checkpoint of a partition.
+    pub(crate) fn submit(&mut self, hub: usize, part: usize, checkpoint: Checkpoint) {
+        let of = &mut self.hubs[hub].parts[part];
+        let (id, epoch, lost) = (of.id, of.epoch.expect("an open partition has a lease"), of.lost);
+        ensure!(checkpoint.number == of.submitted + 1, "checkpoints are numbered in order", "{}", checkpoint.number);
+        of.submitted += 1;
+        self.causes.latest = std::mem::replace(&mut of.latest, self.now).max(self.now);
+        if !lost {
+            let judge = Judge {
+                causes: &self.causes,
+                epoch: epoch.0,
+                cover: &mut self.cover,
+                messages: &self.durable.ever.messages,
+            };
+            self.ahead.apply(&checkpoint, Some(judge));
+            self.journal.push((epoch.0, checkpoint.clone()));
+            self.pending.push_back(Pending { epoch: epoch.0, checkpoint: checkpoint.clone() });
+        } else {
+            self.cover.count("fault: a deposed owner writes");
+        }
+        self.store.append(id, epoch, vec![checkpoint], duramen_backend::Hurry::Busy);
+        self.take_events();
+    }
+
+    /// The process dies, and perhaps the power goes; then it begins again.
+    pub(crate) fn crash(&mut self, power: Option<bool>) {
+        for hub in std::mem::take(&mut self.hubs) {
+            for worker in hub.workers.into_values().filter(|worker| !worker.in_process) {
+                let answers = worker.items.iter().map(|item| Answer::Abandoned(item.token, "late".into()));
+                self.strays.extend(answers);
+            }
+            self.strays.extend(hub.answers.into_iter().map(|(_, answer)| answer));
+        }
+        self.strays.truncate(20);
+        self.calls.clear();
+        self.failed = false;
+        self.disk.set_faults(Faults::default());
+        if let Some(torn) = power {
+            let rng = &mut self.rng;
+            let kept = rng.below(101) as u32;
+            self.disk.crash(|_, sector| match (rng.percent(kept), sector) {
+                (true, _) => Fate::Kept,
+                (false, Some(_)) if torn && rng.percent(40) => Fate::Torn,
+                (false, _) => Fate::Lost,
+            });
+        }
+        let opened = open_store(&self.disk, self.plan.segment);
+        (self.store, self.events) = opened.unwrap_or_else(|error| fail("the store opens after a crash", error));
+        self.recover();
+        self.start_hub();
+    }
+
+    /// Compares what the journal still holds with what was submitted, and goes on from there.
+    fn recover(&mut self) {
+        let found = read_journal(&self.disk, self.plan.segment);
+        ensure!(
+            found.len() >= self.journaled,
+            "what was durable is found again",
+            "{} checkpoints of {} that were durable",
+            found.len(),
+            self.journaled
+        );
+        for (place, ((epoch, checkpoint), (was_epoch, was))) in found.iter().zip(&self.journal).enumerate() {
+            ensure!(
+                epoch == was_epoch && checkpoint == was,
+                "the journal holds what was submitted",
+                "at {place}: checkpoint {} of {epoch}, and submitted was {} of {was_epoch}",
+                checkpoint.number,
+                was.number
+            );
+        }
+        ensure!(
+            found.len() <= self.journal.len(),
+            "the journal holds what was submitted",
+            "{} checkpoints, and {} were submitted",
+            found.len(),
+            self.journal.len()
+        );
+        for pending in self.pending.drain(..).take(found.len() - self.journaled) {
+            self.durable.apply(&pending.checkpoint, None);
+        }
+        self.journaled = found.len();
+        self.journal.truncate(found.len());
+        self.ahead = self.durable.clone();
+    }
+
+    /// At the end: a store opened from the same bytes has the same rows.
+    pub(crate) fn compare_recovery(&mut self) {
+        let copy = self.disk.copy();
+        let opened = open_store(&copy, self.plan.segment);
+        let (again, events) = opened.unwrap_or_else(|error| fail("the store opens after a crash", error));
+        let ids: Vec<String> = self.durable.by_id.keys().cloned().collect();
+        for id in ids {
+            again.load(PartitionId(0), id.as_str().into());
+            let event = events.lock().unwrap_or_else(PoisonError::into_inner).pop_back();
+            let Some(Event::Loaded { image, .. }) = event else { fail("loads are answered", format!("{event:?}")) };
+            compare("recovery gives the same state", &id, &image.as_deref(), &self.durable.image(&id).as_ref());
+        }
+    }
+
+    /// A client is told.
+    pub(crate) fn reply(&mut self, hub: usize, request: RequestId, reply: &Reply) {
+        let Some(call) = self.calls.remove(&request.0) else {
+            // Cancelled, or of another life.
+            self.cover.count("a reply nobody waits for");
+            return;
+        };
+        ensure!(call.life == self.hubs[hub].life, "a request is answered by its hub", "{call:?}");
+        tell!(self, "client {}: {} {} -> {}", request.0, verb(&call.request), call.request.instance(), short(reply));
+        let moment = Moment {
+            durable: &self.durable,
+            now: self.now,
+            deposed: self.hubs[hub].deposed,
+            steady: !self.plan.has(Fault::ClockBack),
+        };
+        moment.check(&call, reply);
+        self.cover.count(reply_kind(reply));
+    }
+
+    pub(crate) fn freed(&mut self, hub: usize, worker: WorkerId, kind: WorkKind) {
+        self.hubs[hub].dispatcher.freed(worker, kind);
+    }
+
+    pub(crate) fn clock_step(&mut self) -> bool {
+        let by = match self.rng.below(10) {
+            0..5 => Duration::from_micros(1 + self.rng.below(2_000) as u64),
+            5..8 => Duration::from_millis(1 + self.rng.below(500) as u64),
+            8 => Duration::from_secs(1 + self.rng.below(20) as u64),
+            _ => {
+                // To where the next thing is due.
+                let next = self.parts().filter_map(|part| part.core.as_ref().and_then(|core| core.deadline())).min();
+                next.map_or(Duration::ZERO, |at| at.since(self.now))
+            }
+        };
+        self.now = self.now.plus(by.min(Duration::from_secs(1_000)));
+        true
+    }
+}
+
+fn compare<T: PartialEq + std::fmt::Debug>(check: &'static str, what: &str, found: &T, expected: &T) {
+    ensure!(found == expected, check, "{what}: {found:?}\n   instead of {expected:?}");
+}
+
+type Store = (Arc<Memory>, Arc<Mutex<VecDeque<Event>>>);
+
+fn sizes(segment: u64) -> SegmentSizes {
+    SegmentSizes { first: segment, next: segment * 2 }
+}
+
+fn open_store(disk: &Disk, segment: u64) -> Result<Store, String> {
+    let options = MemoryOptions { store: StoreId(7), sizes: sizes(segment), in_steps: true };
+    let memory = Arc::new(Memory::open(disk.clone(), options).map_err(|error| error.to_string())?);
+    let events = Arc::new(Mutex::new(VecDeque::new()));
+    let into = events.clone();
+    memory.listen(Arc::new(move |event| into.lock().unwrap_or_else(PoisonError::into_inner).push_back(event)));
+    Ok((memory, events))
+}
+
+/// The checkpoints in a journal, read with its own reader.
+fn read_journal(disk: &Disk, segment: u64) -> Vec<(u32, Checkpoint)> {
+    let mut opening = Opening::new(Position(0), sizes(segment));
+    let mut found = Vec::new();
+    for file in disk.list() {
+        if segment_number(&file).is_none() {
+            continue;
+        }
+        let bytes = disk.read(&file).unwrap_or_else(|error| fail("the disk reads", error.to_string()));
+        let records = opening.segment(&file, bytes);
+        let records = records.unwrap_or_else(|error| fail("the store opens after a crash", error.to_string()));
+        for (_, record) in records {
+            if let Record::Checkpoint { epoch, checkpoint, .. } = record {
+                found.push((epoch.0, checkpoint));
+            }
+        }
+    }
+    found
+}
+
+pub(crate) fn verb(request: &duramen_core::request::Request) -> &'static str {
+    use duramen_core::request::Request;
+    match request {
+        Request::Start(_) => "start",
+        Request::Get(_) => "get",
+        Request::Wait(_) => "wait for",
+        Request::Raise { .. } => "raise at",
+        Request::Suspend { .. } => "suspend",
+        Request::Resume { .. } => "resume",
+        Request::Terminate { .. } => "terminate",
+        Request::Rewind { .. } => "rewind",
+        Request::Restart { .. } => "restart",
+        Request::Purge(_) => "purge",
+        Request::History(_) => "history of",
+    }
+}
+
+fn reply_kind(reply: &Reply) -> &'static str {
+    use duramen_core::request::Refusal;
+    match reply {
+        Reply::Started { attached: false, .. } => "reply: started",
+        Reply::Started { attached: true, .. } => "reply: attached",
+        Reply::State(None) => "reply: nobody",
+        Reply::State(Some(_)) => "reply: state",
+        Reply::Done => "reply: done",
+        Reply::Purged(true) => "reply: purged",
+        Reply::Purged(false) => "reply: not purged",
+        Reply::History(_) => "reply: history",
+        Reply::Refused(Refusal::NotFound(_)) => "reply: not found",
+        Reply::Refused(Refusal::AlreadyExists { .. }) => "reply: already exists",
+        Reply::Refused(Refusal::WrongStatus { .. }) => "reply: wrong status",
+        Reply::Refused(Refusal::Replaced(_)) => "reply: replaced",
+        Reply::Refused(Refusal::ReusePolicy) => "reply: reuse policy",
+        Reply::Refused(Refusal::TimedOut(_)) => "reply: timed out",
+        Reply::Refused(_) => "reply: refused",
+    }
+}
+
+fn short(reply: &Reply) -> String {
+    match reply {
+        Reply::State(Some(state)) => {
+            format!("{} {:?}", state.orchestration_status().as_str_name(), state.output)
+        }
+        Reply::History(events) => format!("{} events", events.len()),
+        other => format!("{other:?}"),
+    }
+}
