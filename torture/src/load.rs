@@ -14,6 +14,9 @@ use std::time::Duration;
 const CLIENTS: u64 = 64;
 const CARETAKERS: usize = 6;
 
+/// More than a segment holds.
+const LARGE: usize = 1_200_000;
+
 /// The clients of one life.
 pub(crate) struct Load {
     pub(crate) desk: Desk,
@@ -136,7 +139,11 @@ impl Client {
     async fn events(&mut self) -> Result<(), Refusal> {
         let orchestrator = ["Events", "Eternal"][self.rng.below(2) as usize];
         let size = self.rng.below(6) as u32 + 1;
-        let order = self.order(orchestrator, size);
+        let mut order = self.order(orchestrator, size);
+        if orchestrator == "Events" && self.rng.once_in(100) {
+            // No segment has room for this one.
+            order.job.pad = "x".repeat(LARGE);
+        }
         let (id, events) = (order.id.clone(), order.job.events().collect::<Vec<_>>());
         let birth = self.desk.start(order).await?;
         for event in events {

@@ -4,6 +4,8 @@
 //! once with a hub and a worker, to bring everything to its end; once more to read that. What was
 //! promised is compared with what was left and with the end.
 
+#[cfg(test)]
+mod forged;
 mod history;
 mod images;
 mod promises;
