@@ -96,7 +96,7 @@ impl Instance {
         self.returns = 0;
         self.session = session;
         let run = self.head.run;
-        let parts = self.take(&fixed);
+        let mut parts = self.take(&fixed);
         self.note_answer(fixed.time, ledger);
 
         let mut applied = match objection(&self.name, &response) {
@@ -108,8 +108,7 @@ impl Instance {
             }
         };
         applied.complete(self, ledger.now);
-        let parts =
-            parts.into_iter().chain(applied.events.iter().map(|event| Place::Here(event.clone()).into())).collect();
+        parts.extend(applied.events.iter().map(|event| Part::from(Place::Here(event.clone()))));
         self.tail.history_events = self.history.len() as u64;
         ledger.write(Change::History(HistoryParts { run, parts, replace: false }));
         ledger.write(Change::Taken(Taken { run, sequences: fixed.taken }));

@@ -155,7 +155,7 @@ impl Partition {
             self.ledger.open_timer(timer, &InstanceId::new(id.as_str()));
         }
         for (id, task) in outstanding.tasks {
-            let offer = crate::instance::task_offer(InstanceId::new(id), &task, 0);
+            let offer = crate::instance::Function::of(&task).offer(InstanceId::new(id), &task, 0);
             self.ledger.offer(offer);
         }
         for (_, id) in outstanding.ready {

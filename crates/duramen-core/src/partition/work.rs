@@ -80,7 +80,11 @@ impl Partition {
         let token = self.ledger.numbers.token();
         let work = ActivityWork {
             instance: instance.id.clone(),
-            execution_id: task.execution_id.as_str().into(),
+            execution_id: if task.run == instance.head.run && task.execution_id == *instance.execution_id {
+                instance.execution_id.clone()
+            } else {
+                task.execution_id.as_str().into()
+            },
             orchestration_version: task.version.as_deref().map(Into::into),
             scheduled: task_event(task).clone(),
         };
