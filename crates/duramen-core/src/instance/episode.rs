@@ -23,13 +23,15 @@ pub(crate) struct HandOut {
     pub(crate) worker: WorkerId,
     pub(crate) token: Token,
     pub(crate) in_process: bool,
+    /// The last checkpoint of which the worker may be shown anything (invariant 1).
+    pub(crate) durable: u64,
 }
 
 impl Instance {
     /// Builds the item for a worker. The caller has seen that one is due.
     pub(crate) fn hand_out(&mut self, to: HandOut, ledger: &Ledger) -> WorkItem {
         if self.fixed.is_none() {
-            self.fixed = Some(self.fix(ledger.now));
+            self.fixed = Some(self.fix(ledger.now, to.durable));
         }
         let fixed = self.fixed.as_ref().expect("it was fixed just now");
         let mut new = Vec::with_capacity(fixed.taken.len() + 1);
@@ -58,15 +60,16 @@ impl Instance {
         WorkItem { token: to.token, work: Work::Orchestrator(work) }
     }
 
-    fn fix(&self, now: Time) -> Fixed {
-        let taken = self.choose();
+    fn fix(&self, now: Time, durable: u64) -> Fixed {
+        let taken = self.choose(durable);
         let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Fired);
         let latest_fire = fired.filter_map(|entry| match event::decode_type(&entry.event) {
             EventType::TimerFired(fired) => fired.fire_at.map(Time::from),
             _ => None,
         });
         let time = self.next_episode_time(now).max(latest_fire.max().unwrap_or_default());
-        Fixed { time, started: event::orchestrator_started(time), taken }
+        let number = taken.iter().map(|sequence| self.entry(*sequence).number).max().unwrap_or(0);
+        Fixed { time, started: event::orchestrator_started(time), taken, number }
     }
 
     /// Strictly later than the episode before, whatever the wall clock does.
@@ -87,6 +90,7 @@ impl Instance {
     pub(crate) fn answer(&mut self, response: OrchestratorResponse, session: Option<WorkerId>, ledger: &mut Ledger) {
         let fixed = self.fixed.take().expect("an episode under way has its events fixed");
         self.episode = None;
+        self.advanced = ledger.number;
         self.returns = 0;
         self.session = session;
         let run = self.head.run;

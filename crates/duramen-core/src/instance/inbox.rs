@@ -21,7 +21,7 @@ impl Instance {
         let sequence = self.tail.next_arrival;
         self.tail.next_arrival += 1;
         ledger.write(Change::Arrived(Arrived { run: self.head.run, sequence, event: event.clone() }));
-        self.inbox.push_back(Entry { sequence, kind, event });
+        self.inbox.push_back(Entry { sequence, kind, event, number: ledger.number });
     }
 
     /// Whether a scheduled start is still to come.
@@ -45,17 +45,28 @@ impl Instance {
         !self.inbox.iter().any(|entry| entry.kind == Kind::Started)
     }
 
-    /// The sequences that the next episode takes, in the order in which the worker gets them:
+    /// Whether an episode can be handed out that shows nothing of a later checkpoint than `durable`. A
+    /// suspend or resume that is not durable yet is waited for: it decides about all the rest.
+    pub(crate) fn can_show(&self, durable: u64) -> bool {
+        let undecided = |entry: &Entry| entry.number > durable && is_control(entry.kind);
+        self.advanced <= durable
+            && match &self.fixed {
+                Some(fixed) => fixed.number <= durable,
+                None => !self.inbox.iter().any(undecided) && !self.choose(durable).is_empty(),
+            }
+    }
+
+    /// The sequences that the next episode takes of what came up to the checkpoint `durable`, in the order in which the worker gets them:
     /// ExecutionStarted, then suspends and resumes, then the rest as it came. While the instance is
     /// suspended only suspend, resume and terminate are given out.
-    pub(super) fn choose(&self) -> Vec<u64> {
+    pub(super) fn choose(&self, durable: u64) -> Vec<u64> {
         let class = |kind: Kind| match kind {
             Kind::Started => 0,
             Kind::Suspended | Kind::Resumed => 1,
             Kind::Terminated | Kind::Raised | Kind::Rewound | Kind::Fired | Kind::Result => 2,
         };
-        let mut entries: Vec<&Entry> =
-            self.inbox.iter().filter(|entry| !self.tail.suspended || is_control(entry.kind)).collect();
+        let given_out = |entry: &&Entry| entry.number <= durable && (!self.tail.suspended || is_control(entry.kind));
+        let mut entries: Vec<&Entry> = self.inbox.iter().filter(given_out).collect();
         if !self.tail.suspended {
             // Stable: within a class the order of arrival stays.
             entries.sort_by_key(|entry| class(entry.kind));

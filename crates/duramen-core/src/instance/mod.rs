@@ -36,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) sequence: u64,
     pub(crate) kind: Kind,
     pub(crate) event: Bytes,
+    /// The checkpoint that it came with; 0 when it is durable.
+    pub(crate) number: u64,
 }
 
 /// What an episode took: fixed when it is first handed out, the same when it is handed out again.
@@ -45,6 +47,8 @@ pub(crate) struct Fixed {
     pub(crate) started: Bytes,
     /// Sequences, in the order in which the worker gets them.
     pub(crate) taken: Vec<u64>,
+    /// The last checkpoint that any of it came with.
+    pub(crate) number: u64,
 }
 
 #[derive(Debug)]
@@ -66,6 +70,8 @@ pub(crate) struct Instance {
     pub(crate) execution_id: Arc<str>,
     /// The last checkpoint that changed it.
     pub(crate) touched: u64,
+    /// The checkpoint of its last answer or rewind: a history that is shown includes it.
+    pub(crate) advanced: u64,
     /// The episode that is with a worker.
     pub(crate) episode: Option<Token>,
     pub(crate) fixed: Option<Fixed>,
@@ -97,6 +103,7 @@ impl Instance {
             tasks: BTreeMap::new(),
             timers: BTreeMap::new(),
             touched: 0,
+            advanced: 0,
             episode: None,
             fixed: None,
             offered: false,
@@ -115,7 +122,12 @@ impl Instance {
         instance.inbox = image
             .inbox
             .into_iter()
-            .map(|arrived| Entry { sequence: arrived.sequence, kind: Kind::of(&arrived.event), event: arrived.event })
+            .map(|arrived| Entry {
+                sequence: arrived.sequence,
+                kind: Kind::of(&arrived.event),
+                event: arrived.event,
+                number: 0,
+            })
             .collect();
         instance.tasks = image.tasks.into_iter().map(|task| (task.key.unwrap_or_default().number, task)).collect();
         instance.timers = image.timers.into_iter().map(|timer| (timer.key.unwrap_or_default().number, timer)).collect();

@@ -44,12 +44,18 @@ impl Partition {
     fn grant_episode(&mut self, grant: Grant, birth: Birth) {
         let instance = self.instances.get_mut(&birth).expect("a resident instance is here");
         instance.offered = false;
+        let durable = if grant.in_process { u64::MAX } else { self.committed };
         if !instance.is_due() {
+            return self.refuse(&grant);
+        }
+        if !instance.can_show(durable) {
+            // More came since it was offered, and this worker may not see it yet.
+            instance.offer_if_due(&mut self.ledger);
             return self.refuse(&grant);
         }
         let token = self.ledger.numbers.token();
         self.ledger.forget_late(&grant.item);
-        let to = HandOut { worker: grant.worker, token, in_process: grant.in_process };
+        let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable };
         let item = instance.hand_out(to, &self.ledger);
         self.put_out(token, grant);
         self.ledger.in_process += usize::from(to.in_process);
@@ -190,6 +196,14 @@ impl Partition {
     }
 
     pub(super) fn worker_gone(&mut self, worker: WorkerId) {
+        // A grant that waits for its instance is one to nobody now.
+        for waiting in self.loading.values_mut().flatten() {
+            if let Deferred::Input(Input::Granted(grant)) = waiting
+                && grant.worker == worker
+            {
+                *waiting = Deferred::Offer(grant.item.clone());
+            }
+        }
         let with_worker = |out: &&Out| out.worker == worker;
         let of = |outs: &alloc::collections::BTreeMap<Token, Out>| -> Vec<Token> {
             outs.iter().filter(|(_, out)| with_worker(out)).map(|(token, _)| *token).collect()

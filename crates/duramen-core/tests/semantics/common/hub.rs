@@ -13,8 +13,11 @@ use duramen_core::limits::{OPEN_TURN, Settings};
 use duramen_core::partition::{Config, Effect, Input, Partition};
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, RequestId, Start, Until, Wait};
 use duramen_core::time::Time;
-use duramen_core::work::*;
-use duramen_proto::*;
+use duramen_core::work::{ActivityWork, Announcement, Answer, OrchestratorWork, Session, Work, WorkItem, WorkerId};
+use duramen_proto::{
+    ActivityResponse, CreateInstanceRequest, HistoryEvent, OrchestrationState, OrchestrationStatus,
+    OrchestratorResponse, TaskFailureDetails, TaskScheduledEvent,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -229,7 +232,10 @@ impl Hub {
     pub fn perform(&mut self, worker: WorkerId, item: &WorkItem) -> Answer {
         match &item.work {
             Work::Orchestrator(work) => {
-                let past = self.past_of(worker, work);
+                let Some(past) = self.past_of(worker, work) else {
+                    let response = OrchestratorResponse { requires_history: true, ..OrchestratorResponse::default() };
+                    return Answer::Orchestrator(item.token, response);
+                };
                 if self.audited {
                     audit::episode(work, &past);
                 }
@@ -255,15 +261,19 @@ impl Hub {
         }
     }
 
-    fn past_of(&mut self, worker: WorkerId, work: &OrchestratorWork) -> Vec<HistoryEvent> {
+    /// The history before an episode; `None` when the worker was told to forget it meanwhile.
+    fn past_of(&mut self, worker: WorkerId, work: &OrchestratorWork) -> Option<Vec<HistoryEvent>> {
         if let Some(past) = &work.past {
-            return text::decode(past);
+            return Some(text::decode(past));
         }
-        let worker = self.workers.get_mut(&worker).expect("a worker with work is here");
-        let kept = worker.sessions.remove(&work.session.run);
-        let (session, history) = kept.expect("an item without history goes to the worker that holds the session");
+        let sessions = &mut self.workers.get_mut(&worker).expect("a worker with work is here").sessions;
+        let Some((session, history)) = sessions.remove(&work.session.run) else {
+            let ended = self.ended_sessions.contains(&(worker, work.session.run));
+            assert!(ended, "an item without history goes to the worker that holds the session");
+            return None;
+        };
         assert_eq!(session, work.session, "the session goes on where it was");
-        history
+        Some(history)
     }
 
     // Clients.
@@ -626,6 +636,10 @@ impl Hub {
         let ids = (0..).map(|number| format!("i{number}"));
         let mut ids = ids.filter(|id| self.owner(InstanceId::new(id.as_str()).slot()) == PartitionId(partition));
         ids.nth(n).expect("every partition has ids without end")
+    }
+
+    pub fn partitions(&self) -> usize {
+        self.partitions.len()
     }
 
     pub fn partition(&self, id: u32) -> &Partition {
