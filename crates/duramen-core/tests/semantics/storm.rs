@@ -160,7 +160,7 @@ fn storm(seed: u64, mode: Mode) {
     calm(&mut hub, &here);
     for id in GATHERERS {
         let all = told.remove(id).unwrap_or_default().join(",");
-        assert_eq!(hub.outcome(id), format!("COMPLETED {all}").trim_end(), "seed {seed}, {mode:?}: {id}");
+        assert_eq!(hub.outcome(id), format!("COMPLETED {all}"), "seed {seed}, {mode:?}: {id}");
     }
     for id in JOBS {
         let outcome = hub.outcome(id);
