@@ -23,17 +23,25 @@ pub(crate) struct HandOut {
     pub(crate) worker: WorkerId,
     pub(crate) token: Token,
     pub(crate) in_process: bool,
-    /// The last checkpoint of which the worker may be shown anything (invariant 1).
+    /// The last checkpoint that is durable.
     pub(crate) durable: u64,
 }
 
 impl Instance {
-    /// Builds the item for a worker. The caller has seen that one is due.
-    pub(crate) fn hand_out(&mut self, to: HandOut, ledger: &Ledger) -> WorkItem {
+    /// Builds the item for a worker. The caller has seen that one is due. `None` when nothing of it
+    /// may leave the process yet.
+    pub(crate) fn hand_out(&mut self, to: HandOut, ledger: &Ledger) -> Option<WorkItem> {
         if self.fixed.is_none() {
-            self.fixed = Some(self.fix(ledger.now, to.durable));
+            let taken = self.choose((!to.in_process).then_some(to.durable));
+            if taken.is_empty() {
+                return None;
+            }
+            self.fixed = Some(self.fix(taken, ledger.now));
         }
         let fixed = self.fixed.as_ref().expect("it was fixed just now");
+        if !to.in_process && self.advanced.max(fixed.number) > to.durable {
+            return None;
+        }
         let mut new = Vec::with_capacity(fixed.taken.len() + 1);
         new.push(fixed.started.clone());
         let shown =
@@ -57,11 +65,10 @@ impl Instance {
             new,
             trace: self.tail.trace.clone(),
         };
-        WorkItem { token: to.token, work: Work::Orchestrator(work) }
+        Some(WorkItem { token: to.token, work: Work::Orchestrator(work) })
     }
 
-    fn fix(&self, now: Time, durable: u64) -> Fixed {
-        let taken = self.choose(durable);
+    fn fix(&self, taken: Vec<u64>, now: Time) -> Fixed {
         let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Fired);
         let latest_fire = fired.filter_map(|entry| match event::decode_type(&entry.event) {
             EventType::TimerFired(fired) => fired.fire_at.map(Time::from),

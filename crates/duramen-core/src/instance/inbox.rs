@@ -45,28 +45,23 @@ impl Instance {
         !self.inbox.iter().any(|entry| entry.kind == Kind::Started)
     }
 
-    /// Whether an episode can be handed out that shows nothing of a later checkpoint than `durable`. A
-    /// suspend or resume that is not durable yet is waited for: it decides about all the rest.
-    pub(crate) fn can_show(&self, durable: u64) -> bool {
-        let undecided = |entry: &Entry| entry.number > durable && is_control(entry.kind);
-        self.advanced <= durable
-            && match &self.fixed {
-                Some(fixed) => fixed.number <= durable,
-                None => !self.inbox.iter().any(undecided) && !self.choose(durable).is_empty(),
-            }
-    }
-
-    /// The sequences that the next episode takes of what came up to the checkpoint `durable`, in the order in which the worker gets them:
+    /// The sequences that the next episode takes, in the order in which the worker gets them:
     /// ExecutionStarted, then suspends and resumes, then the rest as it came. While the instance is
-    /// suspended only suspend, resume and terminate are given out.
-    pub(super) fn choose(&self, durable: u64) -> Vec<u64> {
+    /// suspended only suspend, resume and terminate are given out. What leaves the process holds
+    /// nothing of a checkpoint after `durable` (invariant 1); it may then be that there is nothing
+    /// to take yet.
+    pub(super) fn choose(&self, durable: Option<u64>) -> Vec<u64> {
+        let is_durable = |entry: &&Entry| durable.is_none_or(|durable| entry.number <= durable);
+        if self.inbox.iter().any(|entry| is_control(entry.kind) && !is_durable(&entry)) {
+            return Vec::new();
+        }
         let class = |kind: Kind| match kind {
             Kind::Started => 0,
             Kind::Suspended | Kind::Resumed => 1,
             Kind::Terminated | Kind::Raised | Kind::Rewound | Kind::Fired | Kind::Result => 2,
         };
-        let given_out = |entry: &&Entry| entry.number <= durable && (!self.tail.suspended || is_control(entry.kind));
-        let mut entries: Vec<&Entry> = self.inbox.iter().filter(given_out).collect();
+        let is_open = |entry: &&Entry| !self.tail.suspended || is_control(entry.kind);
+        let mut entries: Vec<&Entry> = self.inbox.iter().filter(is_open).filter(is_durable).collect();
         if !self.tail.suspended {
             // Stable: within a class the order of arrival stays.
             entries.sort_by_key(|entry| class(entry.kind));

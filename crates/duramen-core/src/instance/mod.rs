@@ -36,7 +36,7 @@ pub(crate) struct Entry {
     pub(crate) sequence: u64,
     pub(crate) kind: Kind,
     pub(crate) event: Bytes,
-    /// The checkpoint that it came with; 0 when it is durable.
+    /// The checkpoint that holds it; 0 for one that was loaded.
     pub(crate) number: u64,
 }
 
@@ -197,7 +197,7 @@ impl Instance {
         ledger.offer(offer);
     }
 
-    fn offer(&self) -> Offer {
+    pub(crate) fn offer(&self) -> Offer {
         Offer {
             item: self.item(),
             name: self.name.clone(),
@@ -217,8 +217,12 @@ impl Instance {
         task_offer(self.id.clone(), task, after)
     }
 
-    /// Whether it may leave memory: nothing about it is only there.
+    /// Whether it may leave memory: nothing about it is only there. That the dispatcher still has a
+    /// reference to one that has ended does not keep it.
     pub(crate) fn is_evictable(&self) -> bool {
+        if self.ended() {
+            return self.episode.is_none();
+        }
         self.episode.is_none() && !self.offered && self.fixed.is_none() && !self.written_off && !self.is_due()
     }
 }

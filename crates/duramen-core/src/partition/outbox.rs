@@ -77,7 +77,7 @@ impl Outbox {
     pub(super) fn held(&self) -> usize {
         let waiting: usize = self.waiting.values().map(VecDeque::len).sum();
         let arrived: usize = self.arrived.values().map(VecDeque::len).sum();
-        waiting + arrived + self.acknowledged.len()
+        waiting + arrived
     }
 
     pub(super) fn is_empty(&self, pair: Pair) -> bool {
@@ -222,8 +222,11 @@ impl Partition {
                 self.defer(to, Some(Deferred::Arrive(pair)));
                 break;
             }
-            self.outbox.take(pair, sequence, &mut self.ledger);
-            self.apply(message);
+            // While it waited, the same message may have come from the outbox of this partition.
+            if sequence > self.outbox.received.get(&pair).map_or(0, |(taken, _)| *taken) {
+                self.outbox.take(pair, sequence, &mut self.ledger);
+                self.apply(message);
+            }
             self.outbox.arrived.get_mut(&pair).expect("it has a front").pop_front();
             last = Some(sequence);
         }

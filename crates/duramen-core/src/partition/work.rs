@@ -44,19 +44,16 @@ impl Partition {
     fn grant_episode(&mut self, grant: Grant, birth: Birth) {
         let instance = self.instances.get_mut(&birth).expect("a resident instance is here");
         instance.offered = false;
-        let durable = if grant.in_process { u64::MAX } else { self.committed };
         if !instance.is_due() {
             return self.refuse(&grant);
         }
-        if !instance.can_show(durable) {
-            // More came since it was offered, and this worker may not see it yet.
+        let token = self.ledger.numbers.token();
+        let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
+        let Some(item) = instance.hand_out(to, &self.ledger) else {
             instance.offer_if_due(&mut self.ledger);
             return self.refuse(&grant);
-        }
-        let token = self.ledger.numbers.token();
+        };
         self.ledger.forget_late(&grant.item);
-        let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable };
-        let item = instance.hand_out(to, &self.ledger);
         self.put_out(token, grant);
         self.ledger.in_process += usize::from(to.in_process);
         self.ledger.out.push(Effect::Work(to.worker, item));
@@ -196,14 +193,6 @@ impl Partition {
     }
 
     pub(super) fn worker_gone(&mut self, worker: WorkerId) {
-        // A grant that waits for its instance is one to nobody now.
-        for waiting in self.loading.values_mut().flatten() {
-            if let Deferred::Input(Input::Granted(grant)) = waiting
-                && grant.worker == worker
-            {
-                *waiting = Deferred::Offer(grant.item.clone());
-            }
-        }
         let with_worker = |out: &&Out| out.worker == worker;
         let of = |outs: &alloc::collections::BTreeMap<Token, Out>| -> Vec<Token> {
             outs.iter().filter(|(_, out)| with_worker(out)).map(|(token, _)| *token).collect()
@@ -214,6 +203,7 @@ impl Partition {
             self.ledger.keep_late(token, &out);
             self.take_back(out);
         }
+        self.withdraw_deferred_grants(worker);
         self.instances
             .values_mut()
             .filter(|instance| instance.session == Some(worker))
@@ -266,9 +256,8 @@ impl Partition {
     /// Takes back what has been with its worker for too long.
     pub(super) fn take_back_overdue(&mut self) {
         while let Some(token) = self.overdue() {
-            let out = self.ledger.recall(token).expect("it was just found");
+            let out = self.ledger.revoke(token).expect("it was just found");
             self.ledger.keep_late(token, &out);
-            self.ledger.out.push(Effect::Freed(out.worker, out.item.kind()));
             self.take_back(out);
         }
     }

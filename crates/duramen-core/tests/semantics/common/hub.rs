@@ -566,7 +566,7 @@ impl Hub {
                     }
                 }
                 Effect::Forward(request, asked) => {
-                    self.queue.push_back((self.owner(asked.instance().slot()), Input::Request(request, asked)));
+                    self.queue.push_back((self.owner(asked.instance().slot()), Input::Request(request, *asked)));
                 }
                 Effect::Load(instance) => self.backend.load(id, instance),
                 Effect::Offer(offer) => self.dispatcher.offer(id, offer),
