@@ -6,7 +6,7 @@ use super::text;
 use bytes::Bytes;
 use duramen_backend::disk::Disk;
 use duramen_backend::{Backend, Event, Hurry, Memory, MemoryOptions};
-use duramen_core::checkpoint::{Checkpoint, Image, PairMark};
+use duramen_core::checkpoint::{Checkpoint, Image};
 use duramen_core::dispatch::Dispatcher;
 use duramen_core::ids::{Birth, Epoch, InstanceId, PartitionId, Position, Run, Slot};
 use duramen_core::limits::{OPEN_TURN, Settings};
@@ -48,10 +48,10 @@ pub enum Fate {
 }
 
 /// Something on its way between partitions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mail {
-    Message(PairMark),
-    Acknowledgement(PairMark),
+    Message,
+    Acknowledgement,
 }
 
 /// What the backend has said and nobody has heard yet.
@@ -582,12 +582,12 @@ impl Hub {
                     self.audit.message(&mark);
                     let to = self.owner(Slot(mark.target as u8));
                     assert_ne!(to, id, "a message within a partition does not leave it");
-                    self.post(Mail::Message(mark), to, || Input::Message(mark, message.clone()));
+                    self.post(Mail::Message, to, || Input::Message(mark, message.clone()));
                 }
                 Effect::Acknowledge(mark) => {
                     self.audit.acknowledgement(&mark);
                     let to = self.owner(Slot(mark.source as u8));
-                    self.post(Mail::Acknowledgement(mark), to, || Input::Acknowledged(mark));
+                    self.post(Mail::Acknowledgement, to, || Input::Acknowledged(mark));
                 }
             }
         }
