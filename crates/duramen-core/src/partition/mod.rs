@@ -80,7 +80,7 @@ pub enum Effect {
     /// Tell a client.
     Reply(RequestId, Reply),
     /// Put a request to the partition of another instance; the reply is the request's.
-    Forward(RequestId, Box<Request>),
+    Forward(RequestId, Request),
     /// Get an instance from the backend.
     Load(InstanceId),
     /// Offer an item to the dispatcher.

@@ -80,11 +80,11 @@ fn a_read_of_what_is_being_purged_waits() {
     hub.start("d", "Done", None);
     let purge = hub.submit(Request::Purge("d".into()));
     let get = hub.submit(Request::Get("d".into()));
-    let start = hub.submit(Request::Start(duramen_core::request::Start {
+    let start = hub.submit(Request::Start(Box::new(duramen_core::request::Start {
         request: create("d", "Done", None),
         fresh: false,
         on_existing: OnExisting::Reject,
-    }));
+    })));
     while hub.run_at_hand() {}
     assert!(hub.reply(purge).is_none() && hub.reply(get).is_none() && hub.reply(start).is_none());
     hub.run();

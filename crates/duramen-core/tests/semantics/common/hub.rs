@@ -326,7 +326,7 @@ impl Hub {
     }
 
     pub fn start_with(&mut self, request: CreateInstanceRequest, on_existing: OnExisting) -> Reply {
-        self.ask(Request::Start(Start { request, fresh: false, on_existing }))
+        self.ask(Request::Start(Box::new(Start { request, fresh: false, on_existing })))
     }
 
     /// Starts an instance, and gives its birth.
@@ -566,7 +566,7 @@ impl Hub {
                     }
                 }
                 Effect::Forward(request, asked) => {
-                    self.queue.push_back((self.owner(asked.instance().slot()), Input::Request(request, *asked)));
+                    self.queue.push_back((self.owner(asked.instance().slot()), Input::Request(request, asked)));
                 }
                 Effect::Load(instance) => self.backend.load(id, instance),
                 Effect::Offer(offer) => self.dispatcher.offer(id, offer),
