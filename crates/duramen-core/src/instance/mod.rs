@@ -47,6 +47,8 @@ pub(crate) struct Fixed {
     pub(crate) started: Bytes,
     /// Sequences, in the order in which the worker gets them.
     pub(crate) taken: Vec<u64>,
+    /// The last checkpoint that any of it came with.
+    pub(crate) number: u64,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub(crate) struct Instance {
     pub(crate) execution_id: Arc<str>,
     /// The last checkpoint that changed it.
     pub(crate) touched: u64,
+    /// The checkpoint of its last answer or rewind: a history that is shown includes it.
+    pub(crate) advanced: u64,
     /// The episode that is with a worker.
     pub(crate) episode: Option<Token>,
     pub(crate) fixed: Option<Fixed>,
@@ -99,6 +103,7 @@ impl Instance {
             tasks: BTreeMap::new(),
             timers: BTreeMap::new(),
             touched: 0,
+            advanced: 0,
             episode: None,
             fixed: None,
             offered: false,

@@ -22,6 +22,7 @@ impl Instance {
         self.head.execution_id = ledger.numbers.execution_id();
         self.execution_id = self.head.execution_id.as_str().into();
         self.session = None;
+        self.advanced = ledger.number;
         let events = self.history_without_failures();
         self.history = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event))).collect();
         self.tail.history_events = self.history.len() as u64;

@@ -48,12 +48,12 @@ impl Partition {
             return self.refuse(&grant);
         }
         let token = self.ledger.numbers.token();
-        self.ledger.forget_late(&grant.item);
         let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
         let Some(item) = instance.hand_out(to, &self.ledger) else {
             instance.offer_if_due(&mut self.ledger);
             return self.refuse(&grant);
         };
+        self.ledger.forget_late(&grant.item);
         self.put_out(token, grant);
         self.ledger.in_process += usize::from(to.in_process);
         self.ledger.out.push(Effect::Work(to.worker, item));
