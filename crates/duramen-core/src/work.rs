@@ -116,6 +116,19 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// Whether the answer names no other instance than the one of the item that it is to answer: a
+    /// worker that mixes up its tokens must not end someone else's item.
+    pub(crate) fn may_be_about(&self, item: &crate::dispatch::Item) -> bool {
+        let named = match self {
+            Self::Orchestrator(_, response) => &response.instance_id,
+            Self::Activity(_, response) => &response.instance_id,
+            Self::Abandoned(..) | Self::WrittenOff(_) => return true,
+        };
+        named.is_empty() || named == item.instance().as_str()
+    }
+}
+
 /// What a worker announces when it comes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Announcement {
