@@ -220,6 +220,7 @@ impl World {
             self.cover.count("fault: Garbage");
             self.causes.garbled.insert(work.session.run.0);
             self.forget_session(hub, id, &item);
+            self.hubs[hub].workers.get_mut(&id).expect("it is here").forgetful = true;
             Answer::Orchestrator(token, self.garbage(work))
         } else {
             match &item.work {
@@ -453,7 +454,7 @@ impl World {
         let current = self
             .tokens
             .get(&token.0)
-            .is_some_and(|issued| !issued.answered && issued.worker == worker && names(&answer, &issued.instance) && self.latest.get(&(epoch, issued.item.clone())) == Some(&token.0));
+            .is_some_and(|issued| !issued.answered && issued.worker == worker && names(&answer, issued) && self.latest.get(&(epoch, issued.item.clone())) == Some(&token.0));
         let Some(part) = part else {
             self.cover.count("model: an answer to a lease that is over");
             return;
@@ -461,6 +462,7 @@ impl World {
         if !current {
             self.cover.count("model: a stale answer");
         }
+        tell!(self, "answer of worker {worker} to {token} ({})", if current { "current" } else { "stale" });
         if current && self.hubs[hub].parts[part].core.is_some() {
             let issued = self.tokens.get_mut(&token.0).expect("it is current");
             issued.answered = true;
@@ -510,11 +512,12 @@ pub(crate) fn part_of(hub: &Hub, slot: Slot) -> usize {
     hub.part_of(slot).unwrap_or_else(|| fail("slots have owners", format!("{slot:?}")))
 }
 
-fn names(answer: &Answer, instance: &str) -> bool {
-    match answer {
-        Answer::Orchestrator(_, response) => response.instance_id == instance,
-        Answer::Activity(_, response) => response.instance_id == instance,
-        Answer::Abandoned(..) | Answer::WrittenOff(_) => true,
+fn names(answer: &Answer, issued: &Issued) -> bool {
+    match (answer, &issued.item) {
+        (Answer::Orchestrator(_, response), Key::Episode { .. }) => response.instance_id == issued.instance,
+        (Answer::Activity(_, response), Key::Task { .. }) => response.instance_id == issued.instance,
+        (Answer::Orchestrator(..) | Answer::Activity(..), _) => false,
+        (Answer::Abandoned(..) | Answer::WrittenOff(_), _) => true,
     }
 }
 

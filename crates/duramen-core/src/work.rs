@@ -117,15 +117,15 @@ impl Answer {
 }
 
 impl Answer {
-    /// Whether the answer names no other instance than the one of the item that it is to answer: a
+    /// Whether the answer is of the item's kind, and names no other instance than the item's: a
     /// worker that mixes up its tokens must not end someone else's item.
     pub(crate) fn may_be_about(&self, item: &crate::dispatch::Item) -> bool {
-        let named = match self {
-            Self::Orchestrator(_, response) => &response.instance_id,
-            Self::Activity(_, response) => &response.instance_id,
+        let (kind, named) = match self {
+            Self::Orchestrator(_, response) => (WorkKind::Orchestrator, &response.instance_id),
+            Self::Activity(_, response) => (WorkKind::Activity, &response.instance_id),
             Self::Abandoned(..) | Self::WrittenOff(_) => return true,
         };
-        named.is_empty() || named == item.instance().as_str()
+        kind == item.kind() && (named.is_empty() || named == item.instance().as_str())
     }
 }
 
