@@ -223,7 +223,10 @@ impl World {
                     break;
                 }
                 if let Err(why) = machine.feed(&event) {
-                    fail("a program meets its own history", format!("{} at the end: {why}", head.id));
+                    fail(
+                        "a program meets its own history",
+                        format!("{} at the end: {why}\n{}", head.id, listed(&run.history)),
+                    );
                 }
             }
         }
@@ -254,6 +257,10 @@ impl World {
             (orchestrators, activities)
         );
     }
+}
+
+fn listed(history: &[bytes::Bytes]) -> String {
+    history.iter().map(|event| format!("    {:?}", decode(event))).collect::<Vec<_>>().join("\n")
 }
 
 fn children_of(history: &[bytes::Bytes]) -> BTreeMap<i32, String> {

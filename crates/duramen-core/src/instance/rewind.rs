@@ -1,6 +1,7 @@
 //! Rewinding a failed instance: the history without its failures, and everything open in it opened
 //! again.
 
+use super::actions::refusal_of_child;
 use super::{Function, Instance, task_event};
 use crate::checkpoint::{Change, HistoryParts, Place, Rewind};
 use crate::event::{self, Kind};
@@ -102,8 +103,14 @@ impl Instance {
         }
         for child in self.open_children() {
             let again = self.start_child(child.action, &child.created, false, ledger.now);
+            let id = InstanceId::new(child.created.instance_id);
+            if let Some(failure) = refusal_of_child(&id, again.depth) {
+                // It could not be made before, and cannot now.
+                self.put(Kind::Result, event::child_failed(ledger.now, child.action, Some(failure)), ledger);
+                continue;
+            }
             let body = RewindChild { again: Some(again), reason: reason.clone() };
-            ledger.send(self.slot(), InstanceId::new(child.created.instance_id), Body::RewindChild(body));
+            ledger.send(self.slot(), id, Body::RewindChild(body));
         }
     }
 }

@@ -103,14 +103,17 @@ impl Partition {
             return self.start_child(id, again);
         }
         match instance.status() {
-            OrchestrationStatus::Failed => instance.rewind(rewind.reason, &mut self.ledger),
+            OrchestrationStatus::Failed => {
+                instance.owe_result(&mut self.ledger);
+                instance.rewind(rewind.reason, &mut self.ledger);
+            }
             OrchestrationStatus::Completed | OrchestrationStatus::Canceled | OrchestrationStatus::Terminated => {
                 instance.repeat_result(&mut self.ledger);
             }
             OrchestrationStatus::Running
             | OrchestrationStatus::ContinuedAsNew
             | OrchestrationStatus::Pending
-            | OrchestrationStatus::Suspended => {}
+            | OrchestrationStatus::Suspended => instance.owe_result(&mut self.ledger),
         }
     }
 }

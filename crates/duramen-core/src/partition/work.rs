@@ -49,11 +49,17 @@ impl Partition {
         }
         let token = self.ledger.numbers.token();
         let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
+        let moved_from = instance.session.filter(|holder| *holder != to.worker);
         let Some(item) = instance.hand_out(to, &self.ledger) else {
             instance.offer_if_due(&mut self.ledger);
             return self.refuse(&grant);
         };
         self.ledger.forget_late(&grant.item);
+        if let Some(holder) = moved_from {
+            // Its session is one episode behind from now on.
+            instance.session = None;
+            self.ledger.out.push(Effect::EndSession(holder, instance.run()));
+        }
         self.put_out(token, grant);
         self.ledger.in_process += usize::from(to.in_process);
         self.ledger.out.push(Effect::Work(to.worker, item));
@@ -97,11 +103,11 @@ impl Partition {
     /// Takes an answer. One with a token that is not current changes nothing (invariant 5).
     pub(super) fn answer(&mut self, worker: WorkerId, answer: Answer) {
         let token = answer.token();
-        if self.ledger.late(token).is_some_and(|out| answer.fits(out.item.kind())) {
+        if self.ledger.late(token).is_some_and(|out| answer.may_be_about(&out.item)) {
             return self.answer_late(worker, answer);
         }
         let out = self.ledger.episodes.get(&token).or_else(|| self.ledger.activities.get(&token));
-        let Some(out) = out.filter(|out| out.worker == worker && answer.fits(out.item.kind())) else { return };
+        let Some(out) = out.filter(|out| out.worker == worker && answer.may_be_about(&out.item)) else { return };
         let id = out.item.instance().clone();
         if self.residence(&id) == Residence::Elsewhere {
             return self.defer(id, Some(Deferred::Input(Input::Answer(worker, answer))));
