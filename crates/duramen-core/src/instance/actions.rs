@@ -177,7 +177,7 @@ impl Instance {
         let problem =
             limits::check_instance_id(child_id.as_str()).err().map(|bad| ("InvalidInstanceId", bad.to_string()));
         let problem = problem.or_else(|| (start.depth > CHILD_DEPTH).then(|| {
-            let message = format!("{child_id:?} would stand {CHILD_DEPTH} generations below its first ancestor; this looks like a recursion without end");
+            let message = format!("{child_id:?} would stand {CHILD_DEPTH} generations below its first ancestor; this looks like a recursion without end. Give it an end, or use continue_as_new for what repeats");
             ("RecursionTooDeep", message)
         }));
         match problem {
