@@ -294,7 +294,7 @@ impl World {
                     let slot = asked.instance().slot();
                     let to = self.hubs[hub].part_of(slot);
                     let Some(to) = to else { fail("slots have owners", format!("{slot:?}")) };
-                    self.hubs[hub].parts[to].inputs.push_back(Input::Request(request, asked));
+                    self.hubs[hub].parts[to].inputs.push_back(Input::Request(request, *asked));
                 }
                 Effect::Load(id) => self.hubs[hub].parts[part].loads.push_back(id),
                 Effect::Offer(offer) => {
@@ -305,7 +305,7 @@ impl World {
                 Effect::Freed(worker, kind) => self.freed(hub, worker, kind),
                 Effect::EndSession(worker, run) => {
                     if let Some(worker) = self.hubs[hub].workers.get_mut(&worker.0) {
-                        worker.sessions.remove(&run.0);
+                        worker.end_session(run.0);
                     }
                 }
                 Effect::Message(mark, message) => {

@@ -110,7 +110,7 @@ fn replay(options: &Options) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for seed in options.from..options.from + options.seeds {
         let outcome = run_one(seed, &options.without, options.story);
-        tell(&outcome, 400);
+        tell(&outcome, 4000);
         if let Some(violation) = &outcome.violation {
             println!("seed {seed} fails: {violation}");
             code = ExitCode::FAILURE;

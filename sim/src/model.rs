@@ -40,6 +40,8 @@ pub(crate) struct Causes {
     pub(crate) garbled: BTreeSet<u64>,
     /// The latest time that the hub was told since the last checkpoint of a partition.
     pub(crate) latest: Time,
+    /// The latest time that it was ever told.
+    pub(crate) latest_ever: Time,
 }
 
 /// Something that was true of an id at a moment; for replies.
@@ -137,7 +139,6 @@ fn text_of(kind: &EventType) -> Option<String> {
         EventType::EventRaised(raised) => raised.input.clone(),
         EventType::ExecutionSuspended(suspended) => suspended.input.clone(),
         EventType::ExecutionResumed(resumed) => resumed.input.clone(),
-        EventType::ExecutionTerminated(terminated) => terminated.input.clone(),
         EventType::TaskCompleted(done) => done.result.clone(),
         EventType::TaskFailed(failed) => failed.failure_details.as_ref().map(|failure| failure.error_message.clone()),
         _ => None,
@@ -580,6 +581,9 @@ impl State {
         if let Some(text) = text_of(&what) {
             self.ever.texts.insert(text);
         }
+        if let EventType::ExecutionTerminated(terminated) = &what {
+            self.ever.texts.extend(terminated.input.clone());
+        }
         if let EventType::ExecutionStarted(started) = &what {
             self.ever.births.entry(birth).and_modify(|(_, input)| {
                 if input.is_none() {
@@ -761,10 +765,9 @@ impl State {
                     );
                     instance.last_started = Some(at);
                     if let Some(judge) = judge.as_deref() {
-                        let last = instance.tail.episode_time.map(Time::from);
-                        let lead = at.since(judge.causes.latest);
+                        let lead = at.since(judge.causes.latest_ever);
                         ensure!(
-                            lead <= std::time::Duration::from_secs(60) || last.is_some(),
+                            lead <= std::time::Duration::from_secs(60),
                             "episode time is near the clock",
                             "{id}: {at:?} at {:?}",
                             judge.causes.latest

@@ -19,18 +19,28 @@ use duramen_proto::{
     OrchestrationStatus, OrchestratorAction, OrchestratorResponse, ScheduleTaskAction, SendEntityMessageAction,
     TaskFailureDetails,
 };
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 pub(crate) struct Worker {
     pub(crate) in_process: bool,
     pub(crate) room: (usize, usize),
     pub(crate) items: Vec<WorkItem>,
     /// By run: what the next item has to name, and how far the program is.
-    pub(crate) sessions: BTreeMap<u64, (Session, Machine)>,
+    pub(crate) sessions: std::collections::BTreeMap<u64, (Session, Machine)>,
     /// Does nothing until this step.
     pub(crate) hangs_until: u64,
     /// Whether it has ever forgotten a session by itself.
     forgetful: bool,
+    /// Items after which no session is kept.
+    unkept: BTreeSet<u64>,
+}
+
+impl Worker {
+    pub(crate) fn end_session(&mut self, run: u64) {
+        self.sessions.remove(&run);
+        let of_run = |item: &&WorkItem| matches!(&item.work, Work::Orchestrator(work) if work.session.run.0 == run);
+        self.unkept.extend(self.items.iter().filter(of_run).map(|item| item.token.0));
+    }
 }
 
 impl World {
@@ -45,9 +55,19 @@ impl World {
             1 if !self.quiet => Some(Filters { orchestrators: vec![], activities: vec![("aCt".into(), vec![])] }),
             _ => None,
         };
-        let worker =
-            Worker { in_process, room, items: Vec::new(), sessions: BTreeMap::new(), hangs_until: 0, forgetful: false };
+        let worker = Worker {
+            in_process,
+            room,
+            items: Vec::new(),
+            sessions: Default::default(),
+            hangs_until: 0,
+            forgetful: false,
+            unkept: BTreeSet::new(),
+        };
         self.hubs[hub].workers.insert(id, worker);
+        if in_process {
+            self.in_process.insert(id);
+        }
         let announcement = Announcement { in_process, orchestrators: room.0, activities: room.1, filters };
         self.hubs[hub].dispatcher.join(WorkerId(id), announcement);
         tell!(self, "worker {id} comes ({})", if in_process { "in process" } else { "remote" });
@@ -57,7 +77,7 @@ impl World {
     pub(crate) fn give_work(&mut self, hub: usize, to: WorkerId, item: WorkItem) {
         let deposed = self.hubs[hub].deposed;
         let epoch = (item.token.0 >> 40) as u32;
-        let in_process = self.hubs[hub].workers.get(&to.0).is_some_and(|worker| worker.in_process);
+        let in_process = self.in_process.contains(&to.0);
         let key = match &item.work {
             Work::Orchestrator(work) => {
                 self.check_episode(work, epoch, in_process, deposed, hub, to);
@@ -143,7 +163,14 @@ impl World {
             let mut new = work.new.iter().skip(1);
             past && new.all(|event| instance.run.inbox.values().any(|waiting| waiting == event))
         });
-        ensure!(durable, "an episode leaves the process when its events are durable", "{id}: {:?}", work.session);
+        ensure!(
+            durable,
+            "an episode leaves the process when its events are durable",
+            "{id}: {:?} with {:?}, and durable is {:?}",
+            work.session,
+            work.new.iter().map(crate::model::kind).collect::<Vec<_>>(),
+            instance.map(|instance| (instance.run.history.len(), instance.run.inbox.keys().collect::<Vec<_>>()))
+        );
     }
 
     /// A worker does one of its items.
@@ -194,7 +221,7 @@ impl World {
             Answer::Orchestrator(token, self.garbage(work))
         } else {
             match &item.work {
-                Work::Orchestrator(work) => Answer::Orchestrator(token, self.episode(hub, id, work)),
+                Work::Orchestrator(work) => Answer::Orchestrator(token, self.episode(hub, id, token, work)),
                 Work::Activity(work) => Answer::Activity(token, self.activity(token, work)),
             }
         };
@@ -231,11 +258,15 @@ impl World {
         Token(*self.rng.pick(&tokens))
     }
 
-    fn episode(&mut self, hub: usize, id: u64, work: &OrchestratorWork) -> OrchestratorResponse {
+    fn episode(&mut self, hub: usize, id: u64, token: Token, work: &OrchestratorWork) -> OrchestratorResponse {
         let run = work.session.run.0;
         let worker = self.hubs[hub].workers.get_mut(&id).expect("it is here");
         let held = worker.sessions.remove(&run);
         let odd = self.causes.garbled.contains(&run) || work.session.rewinds > 0;
+        if held.as_ref().is_some_and(|(session, _)| *session != work.session) {
+            // The item is an old one that was taken back meanwhile: its session takes the place.
+            self.hubs[hub].workers.get_mut(&id).expect("it is here").forgetful = true;
+        }
         let mut machine = match &work.past {
             None => match held.filter(|(session, _)| *session == work.session) {
                 Some((_, machine)) => machine,
@@ -287,7 +318,7 @@ impl World {
             ..OrchestratorResponse::default()
         };
         let worker = self.hubs[hub].workers.get_mut(&id).expect("it is here");
-        if worker.in_process && !machine.finished {
+        if worker.in_process && !machine.finished && !worker.unkept.remove(&token.0) {
             let next = Session { episodes: work.session.episodes + 1, ..work.session };
             worker.sessions.insert(run, (next, machine));
         }

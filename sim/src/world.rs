@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub(crate) latest: BTreeMap<Key, u64>,
     /// What an item held when it was first handed out by a hub.
     pub(crate) shown: BTreeMap<(u32, u64, u64), Vec<Bytes>>,
+    /// Workers, past ones too, that live in their hub's process.
+    pub(crate) in_process: BTreeSet<u64>,
     pub(crate) next: u64,
     pub(crate) steps: u64,
     pub(crate) quiet: bool,
@@ -96,7 +98,7 @@ macro_rules! tell {
 }
 pub(crate) use tell;
 
-const STORY: usize = 400;
+const STORY: usize = 4000;
 
 impl World {
     pub(crate) fn new(seed: u64, without: &Without, tells: bool) -> Self {
@@ -123,6 +125,7 @@ impl World {
             tokens: BTreeMap::new(),
             latest: BTreeMap::new(),
             shown: BTreeMap::new(),
+            in_process: BTreeSet::new(),
             next: 0,
             steps: 0,
             quiet: false,
@@ -373,6 +376,11 @@ impl World {
         ensure!(checkpoint.number == of.submitted + 1, "checkpoints are numbered in order", "{}", checkpoint.number);
         of.submitted += 1;
         self.causes.latest = std::mem::replace(&mut of.latest, self.now).max(self.now);
+        self.causes.latest_ever = self.causes.latest_ever.max(self.causes.latest);
+        if self.plan.has(Fault::ClockBack) {
+            // What was due stays due when the clock goes back.
+            self.causes.latest = self.causes.latest_ever;
+        }
         if !lost {
             let judge = Judge {
                 causes: &self.causes,
@@ -402,6 +410,7 @@ impl World {
         self.strays.truncate(20);
         self.calls.clear();
         self.failed = false;
+        self.disk.kill();
         self.disk.set_faults(Faults::default());
         if let Some(torn) = power {
             let rng = &mut self.rng;
@@ -517,7 +526,7 @@ fn sizes(segment: u64) -> SegmentSizes {
 
 fn open_store(disk: &Disk, segment: u64) -> Result<Store, String> {
     let options = MemoryOptions { store: StoreId(7), sizes: sizes(segment), in_steps: true };
-    let memory = Arc::new(Memory::open(disk.clone(), options).map_err(|error| error.to_string())?);
+    let memory = Arc::new(Memory::open(disk.boot(), options).map_err(|error| error.to_string())?);
     let events = Arc::new(Mutex::new(VecDeque::new()));
     let into = events.clone();
     memory.listen(Arc::new(move |event| into.lock().unwrap_or_else(PoisonError::into_inner).push_back(event)));

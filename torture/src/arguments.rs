@@ -2,12 +2,13 @@
 
 use crate::child::Orders;
 use crate::run::Plan;
+use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 const USAGE: &str =
-    "usage: duramen-torture run --kills N [--seed S] [--folder F] [--partitions P] [--kills-per-folder K]
-       duramen-torture kill --folder F --kills N [--seed S] [--partitions P]
+    "usage: duramen-torture run --kills N [--seed S] [--folder F] [--partitions P,..] [--kills-per-folder K]
+       duramen-torture kill --folder F --kills N [--seed S] [--partitions P,..]
        duramen-torture verify --folder F [--partitions P]";
 
 /// What to do.
@@ -18,7 +19,7 @@ pub(crate) enum Command {
         folder: PathBuf,
         kills: u64,
         seed: u64,
-        partitions: u32,
+        partitions: Partitions,
     },
     /// For the killer's use.
     Child(Orders),
@@ -26,6 +27,31 @@ pub(crate) enum Command {
         folder: PathBuf,
         partitions: u32,
     },
+}
+
+/// How many partitions the lives of a folder have, one after the other and then from the first again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Partitions(Vec<u32>);
+
+impl Partitions {
+    /// Those of a life, which counts from 1; 0 is the verifier's.
+    pub(crate) fn of(&self, life: u64) -> u32 {
+        self.0[(life % self.0.len() as u64) as usize]
+    }
+}
+
+impl Default for Partitions {
+    fn default() -> Self {
+        Self(vec![1])
+    }
+}
+
+impl FromStr for Partitions {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.split(',').map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// Values of options, by name.
@@ -60,28 +86,29 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
         given.push((name, value));
     }
     let mut options = Options(given);
-    let partitions = options.take("partitions")?.unwrap_or(1);
     let command = match verb.as_str() {
         "run" => Command::Run(Plan {
             kills: options.need("kills")?,
             seed: options.take("seed")?,
             folder: options.take("folder")?,
-            partitions,
+            partitions: options.take("partitions")?.unwrap_or_default(),
             kills_per_folder: options.take("kills-per-folder")?.unwrap_or(20),
         }),
         "kill" => Command::Kill {
             folder: options.need("folder")?,
             kills: options.need("kills")?,
             seed: options.take("seed")?.unwrap_or(0),
-            partitions,
+            partitions: options.take("partitions")?.unwrap_or_default(),
         },
         "child" => Command::Child(Orders {
             folder: options.need("folder")?,
             seed: options.need("seed")?,
             life: options.need("life")?,
-            partitions,
+            partitions: options.need("partitions")?,
         }),
-        "verify" => Command::Verify { folder: options.need("folder")?, partitions },
+        "verify" => {
+            Command::Verify { folder: options.need("folder")?, partitions: options.take("partitions")?.unwrap_or(1) }
+        }
         _ => return Err(USAGE.to_owned()),
     };
     options.end()?;
@@ -102,5 +129,12 @@ mod tests {
         assert!(of("run").is_err_and(|error| error.starts_with("--kills is missing")));
         assert!(of("run --kills many").is_err_and(|error| error.contains("\"many\"")));
         assert!(of("run --kills 3 --sed 4").is_err_and(|error| error.starts_with("there is no option --sed")));
+    }
+
+    #[test]
+    fn lives_take_turns_with_partitions() {
+        let partitions: Partitions = "1,3".parse().expect("numbers");
+        assert_eq!([0, 1, 2, 3].map(|life| partitions.of(life)), [1, 3, 1, 3]);
+        assert!("1,".parse::<Partitions>().is_err());
     }
 }

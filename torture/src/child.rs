@@ -1,7 +1,7 @@
 //! The process that is killed.
 
 use crate::desk::Desk;
-use crate::house::{Manner, gates, open_hub, start_worker};
+use crate::house::{Manner, gates, open_hub, run_worker};
 use crate::known::Known;
 use crate::load::Load;
 use crate::phase::{Listener, Mark, Phase};
@@ -36,7 +36,7 @@ async fn live(orders: Orders) -> Result<(), Box<dyn Error>> {
 
     let (lines, _) = witness::read(&folder)?;
     let witness = Arc::new(Witness::open(&folder, life)?);
-    let _worker = start_worker(&hub, &folder, &witness);
+    let _worker = run_worker(&hub, &folder, &witness).await?;
     let load = Load { desk: Desk { hub, witness }, gates: gates(&folder), seed, life };
     let refusal = load.run(Known::gather(lines)).await;
     Err(format!("a client was refused what nobody may refuse: {refusal}").into())

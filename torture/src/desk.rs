@@ -3,6 +3,7 @@
 
 use crate::functions::{GO, Job};
 use crate::witness::{Line, Told, Witness};
+use duramen_backend::Query;
 use duramen_core::ids::{Birth, InstanceId};
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, Start, Until, Wait};
 use duramen_hub::Hub;
@@ -26,18 +27,22 @@ pub(crate) struct Order {
     pub(crate) orchestrator: &'static str,
     pub(crate) job: Job,
     pub(crate) on_existing: OnExisting,
+    /// How long it waits before it begins.
+    pub(crate) pause: Option<Duration>,
 }
 
 impl Desk {
     /// Starts an instance, and gives its birth.
     pub(crate) async fn start(&self, order: Order) -> Result<Birth, Refusal> {
-        let Order { id, fresh, orchestrator, job, on_existing } = order;
+        let Order { id, fresh, orchestrator, job, on_existing, pause } = order;
+        let now = self.hub.now();
         let key = job.key.clone();
         let request = CreateInstanceRequest {
             instance_id: id.clone(),
             name: orchestrator.to_owned(),
             input: Some(serde_json::to_string(&job).expect("an input is plain data")),
-            request_time: Some(self.hub.now().into()),
+            request_time: Some(now.into()),
+            scheduled_start_timestamp: pause.map(|pause| now.plus(pause).into()),
             ..CreateInstanceRequest::default()
         };
         self.witness.note(&Line::Starting { id: id.clone(), orchestrator: orchestrator.to_owned(), job });
@@ -116,6 +121,13 @@ impl Desk {
             }
             other => Err(refused(other)),
         }
+    }
+
+    /// Whether a list has the instance: it shows what was durable when it was asked for.
+    pub(crate) async fn is_listed(&self, id: &str) -> Result<bool, Refusal> {
+        let query = Query { prefix: Some(id.to_owned()), limit: 10, ..Query::default() };
+        let page = self.hub.query(query).await?;
+        Ok(page.rows.iter().any(|row| row.head.id == id))
     }
 
     /// Waits until an instance runs.

@@ -2,12 +2,10 @@
 
 use crate::functions::{Stages, app};
 use crate::witness::Witness;
-use duramen::worker::{Link, Worker, WorkerOptions};
-use duramen_core::ids::Run;
+use duramen::{RunningWorker, TaskHub};
 use duramen_core::limits::Settings;
-use duramen_core::work::WorkItem;
 use duramen_embedded::{Embedded, SegmentSizes};
-use duramen_hub::{Hub, WorkerLink};
+use duramen_hub::Hub;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,26 +44,7 @@ pub(crate) fn gates(folder: &Path) -> PathBuf {
 }
 
 /// A worker for everything.
-pub(crate) fn start_worker(hub: &Hub, folder: &Path, witness: &Arc<Witness>) -> Worker {
+pub(crate) async fn run_worker(hub: &Hub, folder: &Path, witness: &Arc<Witness>) -> duramen::Result<RunningWorker> {
     let stages = Stages { witness: Arc::clone(witness), gates: gates(folder) };
-    let worker = Worker::start(app(stages), WorkerOptions::default(), tokio::runtime::Handle::current());
-    let attachment = hub.attach(Box::new(ToWorker(worker.link())), worker.announcement());
-    worker.attach(move |answers| attachment.answer(answers));
-    worker
-}
-
-struct ToWorker(Link);
-
-impl WorkerLink for ToWorker {
-    fn deliver(&self, items: Vec<WorkItem>) {
-        self.0.deliver(items);
-    }
-
-    fn end_session(&self, run: Run) {
-        self.0.end_session(run);
-    }
-
-    fn closed(&self, reason: &str) {
-        self.0.closed(reason);
-    }
+    TaskHub::from(hub.clone()).run_worker(app(stages)).await
 }

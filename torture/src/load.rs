@@ -14,6 +14,9 @@ use std::time::Duration;
 const CLIENTS: u64 = 64;
 const CARETAKERS: usize = 6;
 
+/// More than a segment holds.
+const LARGE: usize = 1_200_000;
+
 /// The clients of one life.
 pub(crate) struct Load {
     pub(crate) desk: Desk,
@@ -107,7 +110,8 @@ impl Client {
         } else {
             format!("own-{}", job.key)
         };
-        Order { id, fresh, orchestrator, job, on_existing: OnExisting::Reject }
+        let pause = self.rng.once_in(8).then(|| self.rng.pause(Duration::from_millis(100)));
+        Order { id, fresh, orchestrator, job, on_existing: OnExisting::Reject, pause }
     }
 
     /// Starts what ends by itself, waits for it, and now and then purges it.
@@ -119,6 +123,9 @@ impl Client {
         let order = self.order(orchestrator, size);
         let (id, key) = (order.id.clone(), order.job.key.clone());
         let birth = self.desk.start(order).await?;
+        if self.rng.once_in(20) && !self.desk.is_listed(&id).await? {
+            return Err(Refusal::Stopped(format!("the start of {id} was acknowledged, but no list has it")));
+        }
         while orchestrator == "Status" && self.rng.once_in(2) {
             self.desk.get(&id).await?;
         }
@@ -132,7 +139,11 @@ impl Client {
     async fn events(&mut self) -> Result<(), Refusal> {
         let orchestrator = ["Events", "Eternal"][self.rng.below(2) as usize];
         let size = self.rng.below(6) as u32 + 1;
-        let order = self.order(orchestrator, size);
+        let mut order = self.order(orchestrator, size);
+        if orchestrator == "Events" && self.rng.once_in(100) {
+            // No segment has room for this one.
+            order.job.pad = "x".repeat(LARGE);
+        }
         let (id, events) = (order.id.clone(), order.job.events().collect::<Vec<_>>());
         let birth = self.desk.start(order).await?;
         for event in events {
@@ -187,7 +198,8 @@ impl Client {
             Err(refusal) => return Err(refusal),
         }
         let job = self.job(3);
-        let order = Order { id: id.clone(), fresh: false, orchestrator: "Chain", job, on_existing: OnExisting::Reject };
+        let on_existing = OnExisting::Reject;
+        let order = Order { id: id.clone(), fresh: false, orchestrator: "Chain", job, on_existing, pause: None };
         match self.desk.start(order).await {
             Ok(birth) => self.desk.ended(&id, Some(birth), None).await.map(drop),
             Err(Refusal::AlreadyExists { .. }) => Ok(()),
@@ -214,6 +226,7 @@ impl Client {
             orchestrator,
             job,
             on_existing: on_existing.clone(),
+            pause: None,
         };
         let birth = self.desk.start(order("Family", old)).await?;
         if self.rng.once_in(2) {
@@ -234,8 +247,8 @@ impl Client {
     async fn attach(&mut self) -> Result<(), Refusal> {
         let id = format!("pinned-{}", self.number);
         let job = Job { key: id.clone(), size: 5, ..Job::default() };
-        let order =
-            Order { id: id.clone(), fresh: false, orchestrator: "Chain", job, on_existing: OnExisting::AttachAny };
+        let on_existing = OnExisting::AttachAny;
+        let order = Order { id: id.clone(), fresh: false, orchestrator: "Chain", job, on_existing, pause: None };
         let birth = self.desk.start(order).await?;
         self.desk.ended(&id, Some(birth), None).await.map(drop)
     }

@@ -39,7 +39,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let done = arguments::parse(std::env::args().skip(1)).map_err(Into::into).and_then(|command| match command {
         Command::Run(plan) => run::run(&plan),
-        Command::Kill { folder, kills, seed, partitions } => run::kill(&folder, kills, seed, partitions).map(|()| true),
+        Command::Kill { folder, kills, seed, partitions } => {
+            run::kill(&folder, kills, seed, &partitions).map(|()| true)
+        }
         Command::Child(orders) => child::run(orders).map(|()| true),
         Command::Verify { folder, partitions } => {
             let report = verify::verify(&folder, partitions)?;

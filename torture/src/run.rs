@@ -1,6 +1,7 @@
 //! A whole run: folders, kills, verification, figures.
 
 use crate::aim::Tally;
+use crate::arguments::Partitions;
 use crate::child::Orders;
 use crate::killer::kill_one;
 use crate::known::Counts;
@@ -18,6 +19,11 @@ use std::time::Instant;
 /// Violations of a folder that are printed.
 const SHOWN: usize = 20;
 
+/// Of so many kills at least one must fall into each phase, in a run that is long enough to say so.
+const KILLS_PER_HIT: u64 = 15;
+/// A shorter run can miss a phase by chance.
+const LONG: u64 = 100;
+
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -26,7 +32,7 @@ pub(crate) struct Plan {
     pub(crate) seed: Option<u64>,
     /// Where the folders are made; in the system's temporary folder when it is not given.
     pub(crate) folder: Option<PathBuf>,
-    pub(crate) partitions: u32,
+    pub(crate) partitions: Partitions,
     /// Then a new folder is begun.
     pub(crate) kills_per_folder: u64,
 }
@@ -65,18 +71,19 @@ pub(crate) fn run(plan: &Plan) -> Result<bool, Box<dyn Error>> {
     let began = Instant::now();
     let seed = plan.seed.unwrap_or_else(|| RandomState::new().hash_one(std::process::id()));
     let place = plan.folder.clone().unwrap_or_else(std::env::temp_dir);
-    println!("seed {seed}, {} kills, {} partitions, folders in {}", plan.kills, plan.partitions, place.display());
+    println!("seed {seed}, {} kills, {:?}, folders in {}", plan.kills, plan.partitions, place.display());
     let (mut rng, mut tally, mut sum) = (Rng::new(seed), Tally::default(), Sum::default());
     let mut killed = 0;
     while killed < plan.kills {
         let folder = place.join(format!("duramen-torture-{}-{}", std::process::id(), sum.folders + 1));
         fs::create_dir_all(&folder)?;
         let kills = plan.kills_per_folder.min(plan.kills - killed);
-        kill_all(&folder, killed..killed + kills, plan.partitions, &mut rng, &mut tally)?;
+        kill_all(&folder, killed..killed + kills, &plan.partitions, &mut rng, &mut tally)?;
         killed += kills;
         copy(&folder.join("store"), &folder.join("store-as-killed"))?;
         let verifying = Instant::now();
-        let report = verify(&folder, plan.partitions).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let report =
+            verify(&folder, plan.partitions.of(0)).map_err(|error| format!("{}: {error}", folder.display()))?;
         sum.add(&report);
         let Report { instances, unfinished, counts, .. } = &report;
         println!(
@@ -96,11 +103,17 @@ pub(crate) fn run(plan: &Plan) -> Result<bool, Box<dyn Error>> {
         }
     }
     print_sum(&sum, &tally, began);
-    Ok(sum.violations == 0)
+    let missed = Phase::ALL.into_iter().filter(|phase| tally.hits[phase.index()] < plan.kills / KILLS_PER_HIT);
+    let missed: Vec<_> = missed.map(Phase::name).collect();
+    let missed = if plan.kills < LONG { Vec::new() } else { missed };
+    if !missed.is_empty() {
+        println!("too few kills while {}: this run says nothing about that", missed.join(", "));
+    }
+    Ok(sum.violations == 0 && missed.is_empty())
 }
 
 /// Kills the children of one folder, and does not look what has become of it.
-pub(crate) fn kill(folder: &Path, kills: u64, seed: u64, partitions: u32) -> Result<(), Box<dyn Error>> {
+pub(crate) fn kill(folder: &Path, kills: u64, seed: u64, partitions: &Partitions) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     kill_all(folder, 0..kills, partitions, &mut Rng::new(seed), &mut Tally::default())
 }
@@ -108,14 +121,14 @@ pub(crate) fn kill(folder: &Path, kills: u64, seed: u64, partitions: u32) -> Res
 fn kill_all(
     folder: &Path,
     numbers: Range<u64>,
-    partitions: u32,
+    partitions: &Partitions,
     rng: &mut Rng,
     tally: &mut Tally,
 ) -> Result<(), Box<dyn Error>> {
     let seed = rng.next();
     for (life, number) in (1..).zip(numbers) {
         let aim = tally.aim(number, rng);
-        let orders = Orders { folder: folder.to_owned(), seed, life, partitions };
+        let orders = Orders { folder: folder.to_owned(), seed, life, partitions: partitions.of(life) };
         kill_one(&orders, aim, tally)
             .map_err(|error| format!("kill {} in {}: {error}", number + 1, folder.display()))?;
     }

@@ -66,7 +66,7 @@ impl Queue {
             what: "failed to give out a lease".into(),
             reason: format!("all {} epochs of the store are used up", Epoch::MAX),
         })?;
-        self.leases.grant(partition, epoch, slots.clone());
+        self.leases.grant(partition, epoch, &slots);
         self.waiting.push_back(Submitted::Lease { partition, epoch, slots });
         Ok(())
     }

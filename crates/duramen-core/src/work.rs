@@ -114,6 +114,15 @@ impl Answer {
             | Self::WrittenOff(token) => *token,
         }
     }
+
+    /// Whether it can be an answer to an item of this kind.
+    pub fn fits(&self, kind: WorkKind) -> bool {
+        match self {
+            Self::Orchestrator(..) => kind == WorkKind::Orchestrator,
+            Self::Activity(..) => kind == WorkKind::Activity,
+            Self::Abandoned(..) | Self::WrittenOff(_) => true,
+        }
+    }
 }
 
 /// What a worker announces when it comes.

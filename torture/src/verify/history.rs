@@ -148,3 +148,53 @@ fn check_outstanding(record: &Record, open: &BTreeMap<i32, Kind>, wrong: &mut im
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::forged::{completed, ended, history, record, scheduled, started};
+    use super::*;
+
+    fn wrong(record: &Record) -> Vec<String> {
+        let mut violations = Violations::default();
+        check(record, &mut violations);
+        violations.0.into_iter().map(|violation| violation.promised).collect()
+    }
+
+    #[test]
+    fn a_history_that_can_be_is_let_through() {
+        let good = history([started(1), vec![scheduled(0)], started_again(2), vec![completed(0), ended()]]);
+        assert_eq!(wrong(&record(good)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        let cases = [
+            ("a completion has an action", history([started(1), vec![completed(7), ended()]])),
+            (
+                "an action is completed once",
+                history([started(1), vec![scheduled(0), completed(0), completed(0), ended()]]),
+            ),
+            ("an action id is used once", history([started(1), vec![scheduled(0), scheduled(0), ended()]])),
+            ("one ExecutionStarted", history([started(1), started(2), vec![ended()]])),
+            ("the time of episodes rises strictly", history([started(2), started_again(2), vec![ended()]])),
+            (
+                "ExecutionCompleted stands at the end of what has ended",
+                history([started(1), vec![ended(), scheduled(0)]]),
+            ),
+        ];
+        for (promised, history) in cases {
+            assert!(wrong(&record(history)).iter().any(|found| found == promised), "{promised}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_is_not_queued_is_named() {
+        let mut waiting = record(history([started(1), vec![scheduled(0)]]));
+        waiting.image.tail.status = duramen_proto::OrchestrationStatus::Running.into();
+        assert_eq!(wrong(&waiting), ["each open task of the history is queued"]);
+    }
+
+    fn started_again(second: i64) -> Vec<HistoryEvent> {
+        started(second).into_iter().take(1).collect()
+    }
+}

@@ -4,6 +4,8 @@
 //! once with a hub and a worker, to bring everything to its end; once more to read that. What was
 //! promised is compared with what was left and with the end.
 
+#[cfg(test)]
+mod forged;
 mod history;
 mod images;
 mod promises;
@@ -13,7 +15,7 @@ mod runs;
 use crate::desk::Desk;
 use crate::finish::Finisher;
 use crate::functions::{Stages, app};
-use crate::house::{Manner, gates, open_hub, start_worker};
+use crate::house::{Manner, gates, open_hub, run_worker};
 use crate::known::{Counts, Known};
 use crate::witness::{self, Witness};
 use duramen::worker::{Worker, WorkerOptions};
@@ -144,7 +146,7 @@ async fn bring_to_an_end(
 ) -> Result<(), Box<dyn Error>> {
     let hub = open_hub(folder, Manner { partitions, evict: true }).await?;
     let witness = Arc::new(Witness::open(folder, LIFE)?);
-    let worker = start_worker(&hub, folder, &witness);
+    let worker = run_worker(&hub, folder, &witness).await?;
     let desk = Desk { hub: hub.clone(), witness };
     let gates = gates(folder);
     let finisher = Finisher { desk: &desk, gates: &gates, patience: Some(PATIENCE) };
@@ -163,7 +165,7 @@ async fn bring_to_an_end(
             Err(refusal) => violations.add(id, "it comes to its end", refusal.to_string()),
         }
     }
-    worker.shutdown().await;
+    worker.shutdown().await?;
     hub.shutdown(Duration::from_secs(10)).await?;
     Ok(())
 }

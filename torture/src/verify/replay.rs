@@ -136,3 +136,47 @@ fn is_record_of(event: &HistoryEvent, action: &OrchestratorAction) -> bool {
     let is_hubs = matches!(event.event_type, Some(EventType::ExecutionCompleted(_))) && event.event_id == -1;
     same && (event.event_id == action.id || is_hubs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::forged::{completed, ended, history, record, scheduled, started};
+    use super::*;
+    use crate::functions::{Stages, app};
+    use crate::witness::Witness;
+    use duramen::worker::WorkerOptions;
+    use std::sync::Arc;
+
+    fn replayed(events: Vec<HistoryEvent>) -> Violations {
+        let folder = tempfile::tempdir().expect("a folder");
+        let witness = Arc::new(Witness::open(folder.path(), 1).expect("it opens"));
+        let app = app(Stages { witness, gates: folder.path().to_owned() });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let worker = Worker::start(app, WorkerOptions::default(), runtime.handle().clone());
+        let mut violations = Violations::default();
+        let records = BTreeMap::from([("i".to_owned(), record(events))]);
+        assert_eq!(check(&worker, &records, &mut violations).expect("it answers"), 2);
+        violations
+    }
+
+    fn second() -> Vec<HistoryEvent> {
+        started(2).into_iter().take(1).collect()
+    }
+
+    #[test]
+    fn the_history_of_the_code_replays() {
+        let good = history([started(1), vec![scheduled(0)], second(), vec![completed(0), ended()]]);
+        assert_eq!(replayed(good).0, []);
+    }
+
+    #[test]
+    fn another_history_does_not() {
+        let mut other = scheduled(0);
+        if let Some(EventType::TaskScheduled(task)) = &mut other.event_type {
+            task.input = Some("1".into());
+        }
+        let forged = history([started(1), vec![other], second(), vec![completed(0), ended()]]);
+        assert_eq!(replayed(forged).0.len(), 1);
+        let early = history([started(1), vec![ended()], second(), vec![ended()]]);
+        assert!(!replayed(early).0.is_empty());
+    }
+}

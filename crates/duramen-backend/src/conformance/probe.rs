@@ -1,5 +1,6 @@
 //! A backend from outside: submit, and wait for what comes.
 
+use super::Subject;
 use crate::{Backend, Event, Events, Hurry, Page, Query, QueryId};
 use duramen_core::checkpoint::{Checkpoint, Image, Outstanding};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
@@ -187,4 +188,14 @@ impl Probe {
         }
         panic!("the list has no end: {what:?}");
     }
+}
+
+/// Runs a check twice: on the store as it is, and once it has been opened again.
+pub(super) fn now_and_later(subject: &Subject, probe: Probe, check: impl Fn(&Probe)) {
+    check(&probe);
+    probe.backend.close();
+    drop(probe);
+    let probe = Probe::new((subject.open)());
+    check(&probe);
+    probe.backend.close();
 }

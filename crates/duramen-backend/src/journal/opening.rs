@@ -296,10 +296,7 @@ impl Opening {
         }
         let rest = bytes.get(from..).unwrap_or(&[]);
         // Compared by blocks: most of a segment is zeros, and there may be 64 MiB of them.
-        let Some(blocks) = rest
-            .chunks(BLOCK)
-            .rposition(|block| *block != [0; BLOCK][..block.len()])
-        else {
+        let Some(blocks) = rest.chunks(BLOCK).rposition(|block| *block != [0; BLOCK][..block.len()]) else {
             return;
         };
         let length = rest.len().min((blocks + 1) * BLOCK);

@@ -44,25 +44,15 @@ impl Witness {
             assert!(probe.load(id).is_none(), "seed {seed}: {id} has come back");
         }
         for id in std::mem::take(&mut self.unsure) {
-            let home = if probe.load(&id).is_some() {
-                &mut self.there
-            } else {
-                &mut self.gone
-            };
+            let home = if probe.load(&id).is_some() { &mut self.there } else { &mut self.gone };
             home.insert(id);
         }
     }
 }
 
 fn live(disk: &Disk, life: u64, witness: &mut Witness, chance: &mut Chance, seed: u64) {
-    let options = MemoryOptions {
-        sizes: SegmentSizes {
-            first: 4_096,
-            next: 8_192,
-        },
-        in_steps: true,
-        ..Default::default()
-    };
+    let options =
+        MemoryOptions { sizes: SegmentSizes { first: 4_096, next: 8_192 }, in_steps: true, ..Default::default() };
     let memory = Memory::open(disk.boot(), options).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     let memory = Arc::new(memory);
     let probe = Probe::new(memory.clone());
@@ -72,9 +62,7 @@ fn live(disk: &Disk, life: u64, witness: &mut Witness, chance: &mut Chance, seed
     }
     memory.acquire(duramen_core::ids::PartitionId(0), vec![duramen_core::ids::Slot(0)]);
     while memory.step() {}
-    let Event::Acquired { partition, epoch, .. } = probe.next() else {
-        panic!("seed {seed}: no lease")
-    };
+    let Event::Acquired { partition, epoch, .. } = probe.next() else { panic!("seed {seed}: no lease") };
     let id = |number: u64| format!("{life}-{number}");
     let mut number = 0;
     for _ in 0..chance.draw(40) {
@@ -91,9 +79,7 @@ fn live(disk: &Disk, life: u64, witness: &mut Witness, chance: &mut Chance, seed
             _ => memory.mark_unsynced(),
         }
         while let Some(event) = probe.try_next() {
-            let Event::Appended { number, .. } = event else {
-                panic!("seed {seed}: {event:?}")
-            };
+            let Event::Appended { number, .. } = event else { panic!("seed {seed}: {event:?}") };
             witness.unsure.remove(&id(number));
             witness.there.insert(id(number));
         }
@@ -101,23 +87,14 @@ fn live(disk: &Disk, life: u64, witness: &mut Witness, chance: &mut Chance, seed
     match chance.draw(8) {
         0 => {
             memory.close();
-            witness.look(
-                &Probe::new(Arc::new(Memory::open(disk.boot(), options).expect("it was closed"))),
-                seed,
-            );
+            witness.look(&Probe::new(Arc::new(Memory::open(disk.boot(), options).expect("it was closed"))), seed);
         }
         1 => {
-            disk.set_faults(Faults {
-                fail_syncs: true,
-                ..Faults::default()
-            });
+            disk.set_faults(Faults { fail_syncs: true, ..Faults::default() });
             while memory.step() {}
         }
         2 => {
-            disk.set_faults(Faults {
-                fail_writes: true,
-                ..Faults::default()
-            });
+            disk.set_faults(Faults { fail_writes: true, ..Faults::default() });
             while memory.step() {}
         }
         _ => {}

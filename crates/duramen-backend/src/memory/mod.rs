@@ -134,11 +134,7 @@ impl Memory {
     fn mark_unsynced(&self) {
         let mut state = self.state();
         if state.written.is_none() && !state.journal.is_marked() && !self.settler.has_failed() {
-            let _ = state
-                .journal
-                .mark(false)
-                .iter()
-                .try_for_each(|io| self.disk.perform(io));
+            let _ = state.journal.mark(false).iter().try_for_each(|io| self.disk.perform(io));
         }
     }
 

@@ -94,35 +94,16 @@ impl Instance {
                     let body = Terminate { output: target.reason, recurse: target.recurse };
                     ledger.send(self.slot(), InstanceId::new(target.instance_id), Body::Terminate(body));
                 }
-                Action::CompleteOrchestration(completion) => match completion.orchestration_status() {
-                    OrchestrationStatus::Completed
-                    | OrchestrationStatus::ContinuedAsNew
-                    | OrchestrationStatus::Failed
-                    | OrchestrationStatus::Canceled
-                    | OrchestrationStatus::Terminated => {
-                        // Of several the first counts (DTFx).
-                        applied.completion.get_or_insert((id, completion));
-                    }
-                    status @ (OrchestrationStatus::Running
-                    | OrchestrationStatus::Pending
-                    | OrchestrationStatus::Suspended) => {
-                        let message =
-                            format!("the worker completed the orchestration with the status {}", status.as_str_name());
-                        return Applied::failed(event::failure("InvalidAnswer", message));
-                    }
-                },
-                Action::SendEntityMessage(_) => return self.refuse_entities(),
-                // The hub rewinds by itself; no item asks a worker for this.
-                Action::RewindOrchestration(_) => {}
+                Action::CompleteOrchestration(completion) => {
+                    // Of several the first counts (DTFx).
+                    applied.completion.get_or_insert((id, completion));
+                }
+                // An answer with the first is not accepted; the hub rewinds by itself, and no item asks
+                // a worker for the second.
+                Action::SendEntityMessage(_) | Action::RewindOrchestration(_) => {}
             }
         }
         applied
-    }
-
-    fn refuse_entities(&self) -> Applied {
-        let message =
-            format!("orchestrator {:?} used an entity, which this version of Duramen does not have", self.name);
-        Applied::failed(event::failure("EntitiesNotSupported", message))
     }
 
     /// Appends an action's event to the history in memory.
@@ -271,21 +252,5 @@ impl Instance {
         let offer = self.offer_of(&task, ledger.number);
         ledger.hold(crate::partition::Effect::Offer(offer));
         self.tasks.insert(task.key.unwrap_or_default().number, task);
-    }
-}
-
-/// An action, for a person.
-pub(super) fn describe(action: &OrchestratorAction) -> String {
-    let id = action.id;
-    match &action.orchestrator_action_type {
-        Some(Action::ScheduleTask(task)) => format!("#{id}, a call of the activity {:?},", task.name),
-        Some(Action::CreateSubOrchestration(child)) => format!("#{id}, a call of the orchestrator {:?},", child.name),
-        Some(Action::CreateTimer(_)) => format!("#{id}, a timer,"),
-        Some(Action::SendEvent(event)) => format!("#{id}, the event {:?} for another instance,", event.name),
-        Some(Action::CompleteOrchestration(_)) => format!("#{id}, the result of the orchestrator,"),
-        Some(Action::TerminateOrchestration(_)) => format!("#{id}, a termination,"),
-        Some(Action::SendEntityMessage(_)) => format!("#{id}, a message to an entity,"),
-        Some(Action::RewindOrchestration(_)) => format!("#{id}, a rewind,"),
-        None => format!("#{id}, which is empty,"),
     }
 }

@@ -67,11 +67,9 @@ impl Instance {
     /// Ends the instance at once, without its worker: TERMINATED, with the given output. What it
     /// has not heard goes; a late answer of its worker is stale.
     pub(crate) fn end_by_hub(&mut self, output: Option<String>, ledger: &mut Ledger) {
-        if let Some(token) = self.episode.take()
-            && let Some(out) = ledger.recall(token)
-        {
-            // The worker is still busy with it, but owes nothing any more.
-            ledger.out.push(Effect::Freed(out.worker, out.item.kind()));
+        // The worker is still busy with it, but owes nothing any more.
+        if let Some(token) = self.episode.take() {
+            ledger.revoke(token);
         }
         if let Some(worker) = self.session.take() {
             ledger.out.push(Effect::EndSession(worker, self.run()));

@@ -1,16 +1,14 @@
 //! One episode: handing it out, and applying its answer.
 
+use super::acceptance::objection;
 use super::actions::Applied;
 use super::{Fixed, Instance};
 use crate::checkpoint::{Change, CustomStatus, HistoryParts, Part, Place, Taken};
 use crate::event::{self, Kind};
 use crate::ids::Token;
-use crate::limits::{ANSWER_ACTIONS, ANSWER_BYTES};
 use crate::partition::Ledger;
 use crate::time::Time;
 use crate::work::{OrchestratorWork, Session, Work, WorkItem, WorkerId};
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
@@ -25,13 +23,20 @@ pub(crate) struct HandOut {
     pub(crate) worker: WorkerId,
     pub(crate) token: Token,
     pub(crate) in_process: bool,
+    /// The last checkpoint that is durable.
+    pub(crate) durable: u64,
 }
 
 impl Instance {
-    /// Builds the item for a worker. The caller has seen that one is due.
-    pub(crate) fn hand_out(&mut self, to: HandOut, ledger: &Ledger) -> WorkItem {
+    /// Builds the item for a worker. The caller has seen that one is due. `None` when nothing of it
+    /// may leave the process yet.
+    pub(crate) fn hand_out(&mut self, to: HandOut, ledger: &Ledger) -> Option<WorkItem> {
         if self.fixed.is_none() {
-            self.fixed = Some(self.fix(ledger.now));
+            let taken = self.choose((!to.in_process).then_some(to.durable));
+            if taken.is_empty() {
+                return None;
+            }
+            self.fixed = Some(self.fix(taken, ledger.now));
         }
         let fixed = self.fixed.as_ref().expect("it was fixed just now");
         let mut new = Vec::with_capacity(fixed.taken.len() + 1);
@@ -57,11 +62,10 @@ impl Instance {
             new,
             trace: self.tail.trace.clone(),
         };
-        WorkItem { token: to.token, work: Work::Orchestrator(work) }
+        Some(WorkItem { token: to.token, work: Work::Orchestrator(work) })
     }
 
-    fn fix(&self, now: Time) -> Fixed {
-        let taken = self.choose();
+    fn fix(&self, taken: Vec<u64>, now: Time) -> Fixed {
         let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Fired);
         let latest_fire = fired.filter_map(|entry| match event::decode_type(&entry.event) {
             EventType::TimerFired(fired) => fired.fire_at.map(Time::from),
@@ -95,8 +99,8 @@ impl Instance {
         let parts = self.take(&fixed);
         self.note_answer(fixed.time, ledger);
 
-        let mut applied = match too_large(&response) {
-            Some(problem) => Applied::failed(event::failure("EpisodeTooLarge", problem)),
+        let mut applied = match objection(&self.name, &response) {
+            Some(failure) => Applied::failed(failure),
             None => {
                 self.set_custom_status(&response, ledger);
                 self.tail.trace = response.orchestration_trace_context.as_ref().map_or_else(Bytes::new, encode_trace);
@@ -169,25 +173,4 @@ impl Instance {
 
 fn encode_trace(trace: &duramen_proto::OrchestrationTraceContext) -> Bytes {
     trace.encode_to_vec().into()
-}
-
-/// Why an answer may not be applied, if it may not.
-fn too_large(response: &OrchestratorResponse) -> Option<String> {
-    let bytes = response.encoded_len();
-    let actions = response.actions.len();
-    if bytes <= ANSWER_BYTES && actions <= ANSWER_ACTIONS {
-        return None;
-    }
-    let status = response.custom_status.as_ref().map_or(0, String::len);
-    let largest = response.actions.iter().map(|action| (action.encoded_len(), action)).max_by_key(|(size, _)| *size);
-    let largest = match largest {
-        Some((size, action)) if size > status => {
-            format!("The largest action is {} with {size} bytes", super::actions::describe(action))
-        }
-        _ => format!("The largest part is the custom status with {status} bytes"),
-    };
-    Some(format!(
-        "the episode answered with {actions} actions in {bytes} bytes; {ANSWER_ACTIONS} actions and {ANSWER_BYTES} bytes \
-         are allowed. {largest}. Pass large data by reference, and start fewer things before awaiting some of them."
-    ))
 }

@@ -21,7 +21,7 @@ impl Instance {
         let sequence = self.tail.next_arrival;
         self.tail.next_arrival += 1;
         ledger.write(Change::Arrived(Arrived { run: self.head.run, sequence, event: event.clone() }));
-        self.inbox.push_back(Entry { sequence, kind, event });
+        self.inbox.push_back(Entry { sequence, kind, event, number: ledger.number });
     }
 
     /// Whether a scheduled start is still to come.
@@ -47,15 +47,21 @@ impl Instance {
 
     /// The sequences that the next episode takes, in the order in which the worker gets them:
     /// ExecutionStarted, then suspends and resumes, then the rest as it came. While the instance is
-    /// suspended only suspend, resume and terminate are given out.
-    pub(super) fn choose(&self) -> Vec<u64> {
+    /// suspended only suspend, resume and terminate are given out. What leaves the process holds
+    /// nothing of a checkpoint after `durable` (invariant 1); it may then be that there is nothing
+    /// to take yet.
+    pub(super) fn choose(&self, durable: Option<u64>) -> Vec<u64> {
+        let is_durable = |entry: &&Entry| durable.is_none_or(|durable| entry.number <= durable);
+        if self.inbox.iter().any(|entry| is_control(entry.kind) && !is_durable(&entry)) {
+            return Vec::new();
+        }
         let class = |kind: Kind| match kind {
             Kind::Started => 0,
             Kind::Suspended | Kind::Resumed => 1,
             Kind::Terminated | Kind::Raised | Kind::Rewound | Kind::Fired | Kind::Result => 2,
         };
-        let mut entries: Vec<&Entry> =
-            self.inbox.iter().filter(|entry| !self.tail.suspended || is_control(entry.kind)).collect();
+        let is_open = |entry: &&Entry| !self.tail.suspended || is_control(entry.kind);
+        let mut entries: Vec<&Entry> = self.inbox.iter().filter(is_open).filter(is_durable).collect();
         if !self.tail.suspended {
             // Stable: within a class the order of arrival stays.
             entries.sort_by_key(|entry| class(entry.kind));

@@ -4,6 +4,7 @@
 //! it does to itself it also writes there, so that loading it gives back what was in memory
 //! (invariant 11).
 
+mod acceptance;
 mod actions;
 mod birth;
 mod ending;
@@ -35,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) sequence: u64,
     pub(crate) kind: Kind,
     pub(crate) event: Bytes,
+    /// The checkpoint that holds it; 0 for one that was loaded.
+    pub(crate) number: u64,
 }
 
 /// What an episode took: fixed when it is first handed out, the same when it is handed out again.
@@ -114,7 +117,12 @@ impl Instance {
         instance.inbox = image
             .inbox
             .into_iter()
-            .map(|arrived| Entry { sequence: arrived.sequence, kind: Kind::of(&arrived.event), event: arrived.event })
+            .map(|arrived| Entry {
+                sequence: arrived.sequence,
+                kind: Kind::of(&arrived.event),
+                event: arrived.event,
+                number: 0,
+            })
             .collect();
         instance.tasks = image.tasks.into_iter().map(|task| (task.key.unwrap_or_default().number, task)).collect();
         instance.timers = image.timers.into_iter().map(|timer| (timer.key.unwrap_or_default().number, timer)).collect();
@@ -184,7 +192,7 @@ impl Instance {
         ledger.offer(offer);
     }
 
-    fn offer(&self) -> Offer {
+    pub(crate) fn offer(&self) -> Offer {
         Offer {
             item: self.item(),
             name: self.name.clone(),
@@ -204,8 +212,12 @@ impl Instance {
         task_offer(self.id.clone(), task, after)
     }
 
-    /// Whether it may leave memory: nothing about it is only there.
+    /// Whether it may leave memory: nothing about it is only there. That the dispatcher still has a
+    /// reference to one that has ended does not keep it.
     pub(crate) fn is_evictable(&self) -> bool {
+        if self.ended() {
+            return self.episode.is_none();
+        }
         self.episode.is_none() && !self.offered && self.fixed.is_none() && !self.written_off && !self.is_due()
     }
 }

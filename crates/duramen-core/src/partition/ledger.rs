@@ -186,6 +186,19 @@ impl Ledger {
         }
     }
 
+    /// Takes an item back from a worker that may still be busy with it: it has room again, and keeps
+    /// no session of an answer that will be stale.
+    pub(crate) fn revoke(&mut self, token: Token) -> Option<Out> {
+        let out = self.recall(token)?;
+        self.out.push(Effect::Freed(out.worker, out.item.kind()));
+        if let Item::Episode { run, .. } = &out.item
+            && out.in_process
+        {
+            self.out.push(Effect::EndSession(out.worker, *run));
+        }
+        Some(out)
+    }
+
     /// Offers an item to the dispatcher now.
     pub(crate) fn offer(&mut self, offer: Offer) {
         self.out.push(Effect::Offer(offer));

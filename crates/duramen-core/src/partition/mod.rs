@@ -80,7 +80,7 @@ pub enum Effect {
     /// Tell a client.
     Reply(RequestId, Reply),
     /// Put a request to the partition of another instance; the reply is the request's.
-    Forward(RequestId, Request),
+    Forward(RequestId, Box<Request>),
     /// Get an instance from the backend.
     Load(InstanceId),
     /// Offer an item to the dispatcher.
@@ -112,6 +112,9 @@ pub struct Partition {
     outbox: Outbox,
     /// Checkpoints on their way, and what waits for each.
     in_flight: VecDeque<(u64, Vec<Effect>)>,
+    /// Vectors that keep their room from turn to turn: a turn under load holds thousands of entries,
+    /// and growing anew each time costs more than filling them.
+    spare: Vec<Vec<Effect>>,
     committed: u64,
     /// Durable checkpoints that are not settled yet.
     landed: VecDeque<(u64, Position)>,
@@ -136,6 +139,7 @@ impl Partition {
             waiting_at: BTreeMap::new(),
             outbox: Outbox::new(&outstanding),
             in_flight: VecDeque::new(),
+            spare: Vec::new(),
             committed: 0,
             landed: VecDeque::new(),
             settled: 0,

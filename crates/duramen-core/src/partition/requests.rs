@@ -7,6 +7,7 @@ use crate::ids::{Birth, InstanceId};
 use crate::instance::Instance;
 use crate::limits::{BadInput, check_name, check_payload};
 use crate::request::{Refusal, Reply, Request, RequestId};
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use duramen_proto::OrchestrationStatus;
 
@@ -166,7 +167,7 @@ impl Partition {
         if self.owns(InstanceId::new(start.request.instance_id.as_str()).slot()) {
             self.request(request, Request::Start(start));
         } else {
-            self.ledger.out.push(Effect::Forward(request, Request::Start(start)));
+            self.ledger.out.push(Effect::Forward(request, Box::new(Request::Start(start))));
         }
     }
 }

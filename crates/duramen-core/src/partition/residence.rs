@@ -115,6 +115,19 @@ impl Partition {
                 self.leaving.tombstones.remove(&id);
             }
         }
+        // One that was only looked at leaves again, although nothing is settled for it.
+        self.let_go();
+    }
+
+    /// A worker is gone: what it was to get once an instance is loaded is offered again then.
+    pub(super) fn withdraw_deferred_grants(&mut self, worker: crate::work::WorkerId) {
+        for deferred in self.loading.values_mut().flatten() {
+            if let Deferred::Input(Input::Granted(grant)) = deferred
+                && grant.worker == worker
+            {
+                *deferred = Deferred::Offer(grant.item.clone());
+            }
+        }
     }
 
     fn follow_up_letters(&mut self) {
@@ -139,6 +152,8 @@ impl Partition {
 
     /// Removes an instance for good, in this checkpoint.
     pub(super) fn remove(&mut self, birth: Birth) {
+        // Whoever waits for just this one is told before nothing is left to tell of.
+        self.answer_waiters();
         let Some(mut instance) = self.instances.remove(&birth) else { return };
         instance.forget(&mut self.ledger);
         self.by_id.remove(&instance.id);
@@ -157,6 +172,11 @@ impl Partition {
                 self.leaving.tombstones.remove(&id);
             }
         }
+        self.let_go();
+    }
+
+    /// Lets go what may leave memory by now.
+    fn let_go(&mut self) {
         while self.leaving.instances.front().is_some_and(|(number, _)| *number <= self.settled) {
             let (_, birth) = self.leaving.instances.pop_front().expect("it has a front");
             self.evict(birth);

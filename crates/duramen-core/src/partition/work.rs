@@ -49,8 +49,11 @@ impl Partition {
         }
         let token = self.ledger.numbers.token();
         self.ledger.forget_late(&grant.item);
-        let to = HandOut { worker: grant.worker, token, in_process: grant.in_process };
-        let item = instance.hand_out(to, &self.ledger);
+        let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
+        let Some(item) = instance.hand_out(to, &self.ledger) else {
+            instance.offer_if_due(&mut self.ledger);
+            return self.refuse(&grant);
+        };
         self.put_out(token, grant);
         self.ledger.in_process += usize::from(to.in_process);
         self.ledger.out.push(Effect::Work(to.worker, item));
@@ -90,11 +93,11 @@ impl Partition {
     /// Takes an answer. One with a token that is not current changes nothing (invariant 5).
     pub(super) fn answer(&mut self, worker: WorkerId, answer: Answer) {
         let token = answer.token();
-        if self.ledger.late(token).is_some() {
+        if self.ledger.late(token).is_some_and(|out| answer.fits(out.item.kind())) {
             return self.answer_late(worker, answer);
         }
         let out = self.ledger.episodes.get(&token).or_else(|| self.ledger.activities.get(&token));
-        let Some(out) = out.filter(|out| out.worker == worker) else { return };
+        let Some(out) = out.filter(|out| out.worker == worker && answer.fits(out.item.kind())) else { return };
         let id = out.item.instance().clone();
         if self.residence(&id) == Residence::Elsewhere {
             return self.defer(id, Some(Deferred::Input(Input::Answer(worker, answer))));
@@ -200,6 +203,7 @@ impl Partition {
             self.ledger.keep_late(token, &out);
             self.take_back(out);
         }
+        self.withdraw_deferred_grants(worker);
         self.instances
             .values_mut()
             .filter(|instance| instance.session == Some(worker))
@@ -252,9 +256,8 @@ impl Partition {
     /// Takes back what has been with its worker for too long.
     pub(super) fn take_back_overdue(&mut self) {
         while let Some(token) = self.overdue() {
-            let out = self.ledger.recall(token).expect("it was just found");
+            let out = self.ledger.revoke(token).expect("it was just found");
             self.ledger.keep_late(token, &out);
-            self.ledger.out.push(Effect::Freed(out.worker, out.item.kind()));
             self.take_back(out);
         }
     }

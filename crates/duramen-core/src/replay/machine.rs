@@ -278,7 +278,7 @@ impl Replay {
                 self.tasks.link(timer, link);
             }
             Ended::Again(action, link) => {
-                let attempt = self.push(action);
+                let attempt = self.push(*action);
                 self.tasks.link(attempt, link);
             }
         }

@@ -54,7 +54,7 @@ pub(super) enum Ended {
     /// The task is tried again after a pause: a timer for it, please.
     Pause(Duration, Link),
     /// The pause is over: this action again, please.
-    Again(OrchestratorActionType, Link),
+    Again(Box<OrchestratorActionType>, Link),
 }
 
 /// Tasks by the id of the action that asked for them.
@@ -124,7 +124,7 @@ impl Tasks {
             (Some(&Link::Pause(owner)), Kind::Timer) => {
                 self.links.remove(&id);
                 let template = self.by_id.get(&owner).and_then(|task| task.retry.as_ref()?.template.clone());
-                return template.map_or(Ended::Silent, |action| Ended::Again(action, Link::Attempt(owner)));
+                return template.map_or(Ended::Silent, |action| Ended::Again(Box::new(action), Link::Attempt(owner)));
             }
             (Some(&Link::Attempt(owner)), _) => {
                 self.links.remove(&id);

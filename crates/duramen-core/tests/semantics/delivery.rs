@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use crate::episodes::chain;
-use duramen_core::work::{Announcement, Work, WorkItem};
+use duramen_core::work::{Announcement, WorkItem};
 use duramen_proto::OrchestratorResponse;
 use std::time::Duration;
 
@@ -382,6 +382,30 @@ fn work_waits_for_a_worker() {
         assert_eq!(hub.status("c"), Status::Running);
         hub.join(WorkerId(6), Announcement { orchestrators: 0, activities: 1, ..remote() });
         assert_eq!(hub.outcome("c"), "COMPLETED xab");
-        let _ = Work::Activity;
+    });
+}
+
+/// The instance remembers what it left behind until that is answered, over a restart too.
+#[test]
+fn what_a_completed_instance_left_behind_runs_in_the_end() {
+    check_without_crashes(|hub| {
+        hub.orchestrator("Leaves", |o| {
+            o.act(schedule(1, "A", None));
+            Some("left".into())
+        });
+        hub.activity("A", |_| Ok("a".into()));
+        hub.leave(WORKER);
+        hub.join(WORKER, Announcement { activities: 0, ..in_process() });
+        hub.start("l", "Leaves", None);
+        assert_eq!(hub.outcome("l"), "COMPLETED left");
+        hub.crash();
+        hub.run();
+        assert_eq!(hub.stored("l").expect("there").tasks.len(), 1);
+        let before = hub.state("l");
+        hub.advance_seconds(60);
+        hub.join(WorkerId(2), remote());
+        assert_eq!(*hub.ran.borrow(), ["A"]);
+        assert_eq!(hub.stored("l").expect("there").tasks.len(), 0);
+        assert_eq!(hub.state("l"), before);
     });
 }

@@ -7,11 +7,19 @@
 mod common;
 
 mod activities;
+mod children;
 mod continue_as_new;
 mod custom_status;
 mod delivery;
+mod determinism;
+mod durability;
 mod episodes;
 mod events;
+mod limits;
+mod manage;
+mod partitions;
+mod replace;
+mod rewind;
 mod starting;
 mod suspend;
 mod terminate;

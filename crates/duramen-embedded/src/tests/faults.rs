@@ -13,10 +13,7 @@ fn a_full_disk_stops_the_store_and_names_the_file() {
     let disk = Disk::new();
     let (store, probe) = probe(open(&disk));
     let held = probe.acquire();
-    disk.set_faults(Faults {
-        capacity: Some(1 << 17),
-        ..Faults::default()
-    });
+    disk.set_faults(Faults { capacity: Some(1 << 17), ..Faults::default() });
     let mut number = 0;
     let failure = loop {
         number += 1;
@@ -28,10 +25,7 @@ fn a_full_disk_stops_the_store_and_names_the_file() {
             other => panic!("{other:?}"),
         }
     };
-    assert!(
-        failure.what.contains(".new") && failure.reason.contains("no space left"),
-        "{failure}"
-    );
+    assert!(failure.what.contains(".new") && failure.reason.contains("no space left"), "{failure}");
     probe.submit(&held, vec![start(number + 1, 10)], Hurry::Idle);
     store.close();
     assert!(probe.is_silent());
@@ -45,10 +39,7 @@ fn a_full_disk_stops_the_store_and_names_the_file() {
 }
 
 fn start_at(number: u64, birth: u64) -> duramen_core::checkpoint::Checkpoint {
-    duramen_core::checkpoint::Checkpoint {
-        number,
-        ..start(birth, 5_000)
-    }
+    duramen_core::checkpoint::Checkpoint { number, ..start(birth, 5_000) }
 }
 
 /// Waits until the journal in the first segment ends with an empty batch.
@@ -56,9 +47,7 @@ fn await_mark(disk: &Disk) {
     let patience = Instant::now() + Duration::from_secs(60);
     loop {
         let bytes = disk.read(&segment_file(1)).expect("it is there");
-        let headers = (512..bytes.len())
-            .step_by(512)
-            .filter_map(|at| BatchHeader::decode(&bytes[at..]));
+        let headers = (512..bytes.len()).step_by(512).filter_map(|at| BatchHeader::decode(&bytes[at..]));
         if headers.last().is_some_and(|(header, _)| header.length == 0) {
             return;
         }
@@ -86,10 +75,7 @@ fn after_a_time_of_quiet_damage_to_the_last_batch_is_known_as_damage() {
         let files = crate::files::Files::new(crate::files::Place::Simulated(disk.boot()));
         let error = crate::Embedded::open_files("simulated".as_ref(), files, crate::Options::default()).err();
         let text = error.expect("it is damaged").to_string();
-        assert!(
-            text.contains("0000000000000001.segment is damaged at byte 1536"),
-            "{text}"
-        );
+        assert!(text.contains("0000000000000001.segment is damaged at byte 1536"), "{text}");
     }
 }
 
@@ -99,10 +85,7 @@ fn a_segment_that_cannot_be_made_ahead_is_made_when_it_is_needed() {
     let (store, probe) = probe(open(&disk));
     let held = probe.acquire();
     // No space for a segment of 64 KiB beside the first; there is when it is needed.
-    disk.set_faults(Faults {
-        capacity: Some(40_000),
-        ..Faults::default()
-    });
+    disk.set_faults(Faults { capacity: Some(40_000), ..Faults::default() });
     probe.append(&held, vec![start(1, 9_000)]);
     probe.append(&held, vec![start(2, 1_000)]);
     disk.set_faults(Faults::default());
@@ -118,9 +101,7 @@ fn a_segment_that_cannot_be_made_ahead_is_made_when_it_is_needed() {
 fn many_threads_append_and_each_is_answered_in_order() {
     let disk = Disk::new();
     let (store, probe) = probe(open(&disk));
-    let leases: Vec<_> = (0..4)
-        .map(|partition| probe.acquire_slots(partition, [partition as u8]))
-        .collect();
+    let leases: Vec<_> = (0..4).map(|partition| probe.acquire_slots(partition, [partition as u8])).collect();
     thread::scope(|scope| {
         for held in &leases {
             let store = &store;

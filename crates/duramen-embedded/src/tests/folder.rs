@@ -16,19 +16,12 @@ fn folder() -> tempfile::TempDir {
 fn a_folder_has_one_owner_at_a_time_and_is_free_after_a_close() {
     let folder = folder();
     let store = Embedded::open(folder.path(), Options::default()).expect("it is free");
-    let error = Embedded::open(folder.path(), Options::default())
-        .err()
-        .expect("it is not free");
+    let error = Embedded::open(folder.path(), Options::default()).err().expect("it is not free");
     assert!(matches!(error, OpenError::Locked { .. }));
     let text = error.to_string();
-    assert!(
-        text.contains(&folder.path().display().to_string()) && text.contains("stop that process"),
-        "{text}"
-    );
+    assert!(text.contains(&folder.path().display().to_string()) && text.contains("stop that process"), "{text}");
     store.close();
-    Embedded::open(folder.path(), Options::default())
-        .expect("it is free again")
-        .close();
+    Embedded::open(folder.path(), Options::default()).expect("it is free again").close();
 }
 
 #[test]
@@ -43,43 +36,29 @@ fn a_folder_that_cannot_be_made_is_named() {
 #[test]
 fn a_folder_of_a_newer_format_is_refused_by_name_and_left_alone() {
     let folder = folder();
-    Embedded::open(folder.path(), Options::default())
-        .expect("it opens")
-        .close();
+    Embedded::open(folder.path(), Options::default()).expect("it opens").close();
     let path = folder.path().join("journal").join(segment_file(1));
     let header = SegmentHeader::decode(&fs::read(&path).expect("it is there")).expect("it is good");
-    let newer = SegmentHeader {
-        format: header.format + 1,
-        ..header
-    };
+    let newer = SegmentHeader { format: header.format + 1, ..header };
     let file = fs::OpenOptions::new().write(true).open(&path).expect("it is there");
     file.write_all_at(&newer.encode(), 0).expect("it can be written");
     let before = fs::read(&path).expect("it is there");
-    let error = Embedded::open(folder.path(), Options::default())
-        .err()
-        .expect("it is newer");
+    let error = Embedded::open(folder.path(), Options::default()).err().expect("it is newer");
     let newer = |source: &RecoveryError| matches!(source, RecoveryError::Journal(JournalError::Newer { .. }));
-    assert!(
-        matches!(&error, OpenError::Recovery { source, .. } if newer(source)),
-        "{error:?}"
-    );
+    assert!(matches!(&error, OpenError::Recovery { source, .. } if newer(source)), "{error:?}");
     assert_eq!(fs::read(&path).expect("it is there"), before);
 }
 
 #[test]
 fn files_that_are_not_of_the_journal_are_left_alone() {
     let folder = folder();
-    Embedded::open(folder.path(), Options::default())
-        .expect("it opens")
-        .close();
+    Embedded::open(folder.path(), Options::default()).expect("it opens").close();
     for name in ["notes.txt", "1.segment", "0000000000000002.segment.bak"] {
         fs::write(folder.path().join("journal").join(name), "mine").expect("it can be written");
     }
     let unfinished = folder.path().join("journal").join("0000000000000009.new");
     fs::write(&unfinished, "half of a segment").expect("it can be written");
-    Embedded::open(folder.path(), Options::default())
-        .expect("it opens")
-        .close();
+    Embedded::open(folder.path(), Options::default()).expect("it opens").close();
     assert!(folder.path().join("journal").join("notes.txt").exists());
     assert!(!unfinished.exists());
 }
@@ -112,10 +91,7 @@ fn many_appends_share_a_sync() {
 #[test]
 fn segments_prepared_ahead_are_there_before_the_store_opens() {
     let folder = folder();
-    let sizes = crate::SegmentSizes {
-        first: 1 << 14,
-        next: 1 << 15,
-    };
+    let sizes = crate::SegmentSizes { first: 1 << 14, next: 1 << 15 };
     let store = Embedded::open(folder.path(), Options { sizes, prepare: 3 }).expect("it opens");
     let mut sizes: Vec<_> = fs::read_dir(folder.path().join("journal"))
         .expect("it is there")

@@ -15,8 +15,5 @@ fn probe(store: Embedded) -> (Arc<Embedded>, Probe) {
 
 /// A checkpoint that starts an instance with an input of this size. Its id says its number.
 fn start(number: u64, bytes: usize) -> Checkpoint {
-    Checkpoint {
-        number,
-        deltas: Sample::new(&format!("i{number}"), number).start(vec![b'<'; bytes].into()),
-    }
+    Checkpoint { number, deltas: Sample::new(&format!("i{number}"), number).start(vec![b'<'; bytes].into()) }
 }

@@ -46,11 +46,14 @@ impl Driver {
                 Effect::Forward(id, request) => {
                     let to = self.owner_of(target(&request));
                     self.pending.moved(id, to);
-                    self.slices[to].mail.push_back(Mail::Forwarded(id, Box::new(request)));
+                    self.slices[to].mail.push_back(Mail::Forwarded(id, request));
                 }
                 Effect::Load(id) => shared.backend.load(self.slices[at].id, id),
                 Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer),
-                Effect::Freed(worker, kind) => self.dispatcher.freed(worker, kind),
+                Effect::Freed(worker, kind) => {
+                    self.workers.freed(worker);
+                    self.dispatcher.freed(worker, kind);
+                }
                 Effect::Work(worker, item) => self.workers.give(worker, item),
                 Effect::EndSession(worker, run) => self.workers.end_session(worker, run),
                 Effect::Message(mark, message) => {

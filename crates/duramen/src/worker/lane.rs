@@ -6,7 +6,7 @@ use duramen_core::ids::{InstanceId, Run, Token};
 use duramen_core::work::{Answer, OrchestratorWork};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Answers that leave together at most.
@@ -33,6 +33,8 @@ struct State {
     /// thread, so that they are not lost when it never comes back.
     answers: Vec<Answer>,
     gone: Vec<Run>,
+    /// The thread sleeps, so that it has to be woken; waking one that does not is a system call for nothing.
+    sleeps: bool,
     written_off: bool,
     stopped: bool,
 }
@@ -61,14 +63,24 @@ impl Lane {
 
     pub(super) fn push(&self, jobs: Vec<Job>) {
         self.load.fetch_add(jobs.len(), Ordering::Relaxed);
-        lock(&self.state).queue.extend(jobs);
-        self.ready.notify_one();
+        let mut state = lock(&self.state);
+        state.queue.extend(jobs);
+        self.wake(state);
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let sleeps = std::mem::take(&mut state.sleeps);
+        drop(state);
+        if sleeps {
+            self.ready.notify_one();
+        }
     }
 
     /// Has the thread end when its queue is empty.
     pub(super) fn stop(&self) {
-        lock(&self.state).stopped = true;
-        self.ready.notify_one();
+        let mut state = lock(&self.state);
+        state.stopped = true;
+        self.wake(state);
     }
 
     /// Takes everything from the thread if it has run one item since before `earliest`.
@@ -96,6 +108,7 @@ impl Lane {
                 if state.stopped {
                     return;
                 }
+                state.sleeps = true;
                 state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };

@@ -18,7 +18,7 @@ mod lane;
 mod link;
 mod options;
 mod outbox;
-mod panics;
+pub(crate) mod panics;
 mod pool;
 mod sessions;
 mod twice;

@@ -41,6 +41,12 @@ async fn decide(ctx: OrchestrationContext, _: ()) -> Result<String> {
 }
 
 #[orchestrator]
+async fn decide_wrongly(ctx: OrchestrationContext, _: ()) -> Result<String> {
+    let policy = RetryPolicy::fixed(9, secs(10)).when(|retry| panic!("{} is too much", retry.attempts));
+    Ok(ctx.call_activity(flaky::ThirdTime, "x").retry(policy).await?)
+}
+
+#[orchestrator]
 async fn misjudge(ctx: OrchestrationContext, _: ()) -> Result<String> {
     Ok(ctx.call_activity(flaky::ThirdTime, "x").retry(RetryPolicy::fixed(0, secs(1))).await?)
 }
@@ -80,6 +86,7 @@ fn app() -> App {
         .orchestrator(Insist)
         .orchestrator(Decide)
         .orchestrator(Misjudge)
+        .orchestrator(DecideWrongly)
         .orchestrator(DressUp)
         .orchestrator(HaveChild)
         .orchestrator(HavePatience)
@@ -114,6 +121,13 @@ fn attempts_are_counted() {
 fn the_author_decides_within_the_limits() {
     let failed = Hub::new(app()).run("Decide", "null");
     assert!(failed.failure().error_message.ends_with("call 2"), "{:?}", failed.failure());
+}
+
+#[test]
+fn a_panic_of_a_decision_is_a_failure() {
+    let failed = Hub::new(app()).run("DecideWrongly", "null");
+    assert_eq!(failed.failure().error_type, "Panic");
+    assert!(failed.failure().error_message.contains("1 is too much"), "{:?}", failed.failure());
 }
 
 #[test]

@@ -55,6 +55,18 @@ async fn first_of(ctx: OrchestrationContext, _: ()) -> Result<(usize, u32)> {
 }
 
 #[orchestrator]
+async fn one_by_one(ctx: OrchestrationContext, numbers: Vec<u32>) -> Result<Vec<u32>> {
+    let mut calls: Vec<_> = numbers.into_iter().map(|n| ctx.call_activity(Echo, n)).collect();
+    let mut seen = Vec::new();
+    while !calls.is_empty() {
+        let (place, result) = ctx.any(calls.iter_mut()).await;
+        seen.push(result?);
+        drop(calls.swap_remove(place));
+    }
+    Ok(seen)
+}
+
+#[orchestrator]
 async fn with_macros(ctx: OrchestrationContext, _: ()) -> Result<String> {
     let (a, b) = futures::join!(ctx.call_activity(Echo, 1), ctx.call_activity(Echo, 2));
     let mut call = futures::FutureExt::fuse(ctx.call_activity(Echo, 3));
@@ -100,6 +112,7 @@ fn app() -> App {
         .orchestrator(SleepUntil)
         .orchestrator(Everything)
         .orchestrator(FirstOf)
+        .orchestrator(OneByOne)
         .orchestrator(WithMacros)
         .orchestrator(CountUp)
         .orchestrator(GoOnWithNan)
@@ -180,6 +193,11 @@ fn many_results_are_taken_one_at_a_time() {
 #[test]
 fn any_gives_the_first_of_those_that_are_there() {
     assert_eq!(Hub::new(app()).run("FirstOf", "null").output(), "[0,1]");
+}
+
+#[test]
+fn any_may_borrow_and_leave_the_others() {
+    assert_eq!(Hub::new(app()).run("OneByOne", "[4,5,6]").output(), "[4,5,6]");
 }
 
 #[test]
