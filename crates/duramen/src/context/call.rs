@@ -124,6 +124,10 @@ impl<O> Call<O> {
     /// Adds a tag.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let (key, value) = (key.into(), value.into());
+        if let Err(error) = check_name("tag", &key) {
+            self.fail("InvalidOption", error.to_string());
+            return self;
+        }
         self.amend("tag", |action| match action {
             OrchestratorActionType::ScheduleTask(task) => drop(task.tags.insert(key, value)),
             OrchestratorActionType::CreateSubOrchestration(child) => drop(child.tags.insert(key, value)),
@@ -172,7 +176,14 @@ impl<O> Call<O> {
     }
 
     fn fail(&mut self, error_type: &str, message: String) {
-        self.forget();
+        let mut replay = self.shared.replay.borrow_mut();
+        if let State::Running(id) = self.state {
+            replay.withdraw(id, self.asked_in);
+        }
+        if let Some(timer) = self.timer.take() {
+            replay.withdraw(timer, self.asked_in);
+        }
+        drop(replay);
         let details = failure::details(error_type, message);
         self.state = State::Failed(Box::new(TaskFailureDetails { is_non_retriable: true, ..details }));
     }
