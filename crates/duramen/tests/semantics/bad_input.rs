@@ -27,6 +27,11 @@ async fn names_are_neither_empty_nor_without_end() {
     assert_says(start(&long).await.unwrap_err(), &["name of the orchestrator", "is too long", "use 1 to 1024 bytes"]);
     start(&long[1..]).await.unwrap();
 
+    let tagged = client.start(Echo, "x").tag("", "x").await.map(drop);
+    assert_says(tagged.unwrap_err(), &["name of the tag", "is empty", "use 1 to 1024 bytes"]);
+    let tagged = client.start(Echo, "x").tag(&long, "x").await.map(drop);
+    assert_says(tagged.unwrap_err(), &["name of the tag", "is too long"]);
+
     client.start(WaitForGo, ()).id("w").await.unwrap();
     let raise = async |name: &str| client.raise_event("w", name, 1).await;
     assert_says(raise("").await.unwrap_err(), &["name of the event", "is empty", "use 1 to 1024 bytes"]);
@@ -39,7 +44,15 @@ async fn names_badly(ctx: OrchestrationContext, name: String) -> Result<Vec<Stri
     let activity: Result<(), _> = ctx.call_activity(name.as_str(), ()).await;
     let child: Result<(), _> = ctx.call_sub_orchestrator(name.as_str(), ()).await;
     let event = ctx.send_event("somebody", &name, &());
-    Ok(vec![activity.unwrap_err().to_string(), child.unwrap_err().to_string(), event.unwrap_err().to_string()])
+    let tag: Result<(), _> = ctx.call_activity("A", ()).tag(name.as_str(), "x").await;
+    let wait: Result<(), _> = ctx.wait_for_event(&name).await;
+    Ok(vec![
+        activity.unwrap_err().to_string(),
+        child.unwrap_err().to_string(),
+        event.unwrap_err().to_string(),
+        tag.unwrap_err().to_string(),
+        wait.unwrap_err().to_string(),
+    ])
 }
 
 #[tokio::test]
@@ -50,7 +63,7 @@ async fn names_are_checked_where_an_orchestrator_calls() {
             let long = "x".repeat(NAME_BYTES + 1);
             for (name, problem) in [("", "is empty"), (long.as_str(), "is too long")] {
                 let errors = t.run(NamesBadly, name).await.unwrap();
-                for (error, what) in errors.iter().zip(["activity", "orchestrator", "event"]) {
+                for (error, what) in errors.iter().zip(["activity", "orchestrator", "event", "tag", "event"]) {
                     assert_says(error, &[&format!("the name of the {what} {problem}"), "use 1 to 1024 bytes"]);
                 }
             }
@@ -77,8 +90,12 @@ async fn ids_of_children_are_checked_where_they_are_given() {
         ("a\tb", "control character"),
         (long.as_str(), "is too long"),
     ] {
-        let error = t.run(ChildIds, id).await.unwrap();
+        let handle = t.client().start(ChildIds, id).await.unwrap();
+        let error = handle.wait().await.unwrap();
         assert_says(error, &["orchestrator Echo", problem, "use 1 to 256 characters", "activity A has no instance id"]);
+        // What fails for its options is not done.
+        let lines = history(&t, handle.id()).await;
+        assert_eq!(lines.len(), 3, "{lines:?}");
     }
 }
 

@@ -79,6 +79,7 @@ async fn pages_hold_each_instance_once_also_while_some_come_and_go() {
         let client = t.client();
         for n in 0..23 {
             client.start(Echo, "x").id(format!("e-{n:02}")).await.unwrap().wait().await.unwrap();
+            t.clock().advance(ms(1));
         }
         let mut seen = Vec::new();
         let mut list = client.list(Filter::new()).page_size(5);
@@ -91,6 +92,7 @@ async fn pages_hold_each_instance_once_also_while_some_come_and_go() {
             // One that was shown goes, and a new one comes.
             client.purge(&format!("e-{:02}", pages - 1)).await.unwrap();
             client.start(Echo, "x").id(format!("new-{pages}")).await.unwrap().wait().await.unwrap();
+            t.clock().advance(ms(1));
             let Some(next) = page.next else { break };
             assert!(pages < 50, "it comes to an end");
             list = client.list(Filter::new()).page_size(5).after(next);

@@ -5,7 +5,7 @@ use duramen::prelude::*;
 use duramen::testing::VirtualClock;
 use duramen::{RunningWorker, TaskHubOptions, WorkerOptions};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 /// A folder, and the clock by which the hubs in it live, one after the other.
 struct Place {
     folder: tempfile::TempDir,
+    lives: AtomicU32,
     clock: VirtualClock,
     evict: bool,
 }
@@ -25,13 +26,20 @@ struct Life {
 
 impl Place {
     fn new(evict: bool) -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), clock: VirtualClock::default(), evict }
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            lives: AtomicU32::new(0),
+            clock: VirtualClock::default(),
+            evict,
+        }
     }
 
     async fn open(&self, app: App) -> Life {
         let mut options = TaskHubOptions::default();
         options.hub.clock = duramen_hub::Clock::Virtual(self.clock.clone());
         options.hub.settings.evict_at_once = self.evict;
+        // The number of partitions may change from life to life.
+        options.hub.partitions = 1 + self.lives.fetch_add(1, Ordering::Relaxed) % 3;
         // A hub that was dropped lets go of its folder a moment later, when its thread has closed the store.
         let hub = loop {
             match TaskHub::open_with(self.folder.path(), options.clone()).await {

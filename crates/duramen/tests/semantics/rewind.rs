@@ -5,6 +5,7 @@ use duramen::prelude::*;
 use duramen::testing::{TestHub, replay_check};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 /// A switch for whether things work, and what was done.
 #[derive(Clone, Default)]
@@ -70,6 +71,26 @@ async fn what_failed_is_tried_again_and_what_succeeded_is_kept() {
             let text = t.client().history("s").await.unwrap().to_text();
             assert!(!text.contains("TaskFailed") && !text.contains("FAILED"), "{text}");
             replay_check(ThreeSteps, &text).unwrap();
+            // It says that and why it was rewound, in front of what came after.
+            let expected = [
+                "#-1 OrchestratorStarted",
+                "#0 ExecutionStarted(ThreeSteps)",
+                "#0 TaskScheduled(Do)",
+                "#-1 OrchestratorStarted",
+                "#-1 TaskCompleted(0)",
+                "#-1 OrchestratorStarted",
+                "#-1 ExecutionRewound",
+                "#-1 OrchestratorStarted",
+                "#1 TaskScheduled(Do)",
+                "#-1 OrchestratorStarted",
+                "#-1 TaskCompleted(1)",
+                "#2 TaskScheduled(Do)",
+                "#-1 OrchestratorStarted",
+                "#-1 TaskCompleted(2)",
+                "#3 ExecutionCompleted(COMPLETED)",
+            ];
+            assert_eq!(lines(&text), expected);
+            assert!(text.contains("ExecutionRewound reason=mended"), "{text}");
         },
     )
     .await;
@@ -256,6 +277,145 @@ async fn a_failure_that_was_caught_is_tried_again_too() {
             world.mend();
             t.client().rewind("c", None).await.unwrap();
             assert_eq!(handle.wait().await.unwrap(), "fine");
+        },
+    )
+    .await;
+}
+
+static RUNS: Mutex<u32> = Mutex::new(0);
+static BEGUN: Notify = Notify::const_new();
+static LET_GO: Notify = Notify::const_new();
+
+#[activity]
+async fn slow(_ctx: ActivityContext, _: ()) -> Result<u32> {
+    *RUNS.lock().unwrap() += 1;
+    BEGUN.notify_one();
+    LET_GO.notified().await;
+    Ok(*RUNS.lock().unwrap())
+}
+
+/// Fails while its first activity still runs.
+#[orchestrator]
+async fn fails_meanwhile(ctx: OrchestrationContext, _: ()) -> Result<(u32, String)> {
+    let slow = ctx.call_activity(Slow, ());
+    let _: u64 = ctx.wait_for_event("begun").await?;
+    let done = ctx.call_activity("Do", "flaky").await?;
+    Ok((slow.await?, done))
+}
+
+async fn failed_meanwhile(t: &TestHub, world: &World) -> Handle<(u32, String)> {
+    world.broken_again();
+    *RUNS.lock().unwrap() = 0;
+    let handle = t.client().start(FailsMeanwhile, ()).id("f").await.unwrap();
+    BEGUN.notified().await;
+    handle.raise_event("begun", 0).await.unwrap();
+    failure(handle.wait().await.unwrap_err());
+    world.mend();
+    handle
+}
+
+#[tokio::test]
+async fn an_activity_that_runs_is_taken_back_and_one_that_has_finished_meanwhile_runs_again() {
+    let world = World::default();
+    check(
+        || world.hub().orchestrator(FailsMeanwhile).activity(Slow),
+        async |t| {
+            let handle = failed_meanwhile(t, &world).await;
+            t.client().rewind("f", None).await.unwrap();
+            LET_GO.notify_one();
+            assert_eq!(handle.wait().await.unwrap(), (1, "flaky".into()), "it ran once");
+
+            let handle = failed_meanwhile(t, &world).await;
+            LET_GO.notify_one();
+            // Its result is for nobody, since the instance has ended.
+            idle(t).await;
+            t.client().rewind("f", None).await.unwrap();
+            BEGUN.notified().await;
+            LET_GO.notify_one();
+            assert_eq!(handle.wait().await.unwrap(), (2, "flaky".into()), "it ran again");
+        },
+    )
+    .await;
+}
+
+/// Fails while a child is open, in whatever state that is when it is rewound.
+#[orchestrator]
+async fn fails_beside_child(ctx: OrchestrationContext, _: ()) -> Result<u64> {
+    let child = ctx.call_sub_orchestrator(WaitForGo, ()).instance_id("child");
+    let _: String = ctx.call_activity("Do", "flaky").await?;
+    Ok(child.await?)
+}
+
+#[tokio::test]
+async fn a_child_is_heard_whatever_it_has_come_to() {
+    let world = World::default();
+    check(
+        || world.hub().orchestrator(FailsBesideChild).orchestrator(WaitForGo),
+        async |t| {
+            let client = t.client();
+            for state in ["live", "completed", "terminated", "purged"] {
+                world.broken_again();
+                let handle = client.start(FailsBesideChild, ()).id("p").await.unwrap();
+                client.wait_for_start("child").await.unwrap();
+                failure(handle.wait().await.unwrap_err());
+                match state {
+                    "completed" => client.raise_event("child", "go", 5).await.unwrap(),
+                    "terminated" | "purged" => client.terminate("child").await.unwrap(),
+                    _ => {}
+                }
+                if state != "live" {
+                    client.wait_for_completion("child").await.unwrap();
+                }
+                if state == "purged" {
+                    assert!(client.purge("child").await.unwrap());
+                }
+                world.mend();
+                client.rewind("p", None).await.unwrap();
+                if state == "live" || state == "purged" {
+                    client.wait_for_start("child").await.unwrap();
+                    client.raise_event("child", "go", 5).await.unwrap();
+                }
+                let outcome = handle.wait().await;
+                if state == "terminated" {
+                    let failure = failure(outcome.unwrap_err());
+                    assert!(failure.message().to_lowercase().contains("terminated"), "{failure}");
+                } else {
+                    assert_eq!(outcome.unwrap(), 5, "{state}");
+                }
+            }
+        },
+    )
+    .await;
+}
+
+/// Three attempts, then three more: what is between them is in the history.
+#[orchestrator]
+async fn retries(ctx: OrchestrationContext, _: ()) -> Result<Vec<String>> {
+    let one = ctx.call_activity("Do", "flaky one").retry(RetryPolicy::fixed(3, secs(1))).await?;
+    let two = ctx.call_activity("Do", "two").retry(RetryPolicy::fixed(3, secs(1))).await?;
+    Ok(vec![one, two])
+}
+
+#[tokio::test]
+async fn what_was_tried_several_times_is_tried_again() {
+    let world = World::default();
+    check(
+        || world.hub().orchestrator(Retries),
+        async |t| {
+            world.broken_again();
+            let handle = t.client().start(Retries, ()).id("r").await.unwrap();
+            failure(handle.wait().await.unwrap_err());
+            assert_eq!(world.done().len(), 3);
+            // Once more in vain.
+            t.client().rewind("r", None).await.unwrap();
+            let failed = failure(handle.wait().await.unwrap_err());
+            assert!(failed.message().contains("flaky one is broken"), "{failed}");
+            assert_eq!(world.done().len(), 6);
+            world.mend();
+            t.client().rewind("r", None).await.unwrap();
+            assert_eq!(handle.wait().await.unwrap(), ["flaky one", "two"]);
+            let text = t.client().history("r").await.unwrap().to_text();
+            replay_check(Retries, &text).unwrap();
         },
     )
     .await;

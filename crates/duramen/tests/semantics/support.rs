@@ -5,14 +5,17 @@ use duramen::testing::TestHub;
 use duramen_core::time::Time;
 use std::time::Duration;
 
-/// Runs a scenario with sessions in memory, and then with instances that leave it whenever they may, so that every
-/// episode begins with a load and a replay.
+/// Runs a scenario with sessions in memory; with instances that leave it whenever they may, so that every episode
+/// begins with a load and a replay; and with several partitions, between which instances send messages, and every
+/// episode run twice.
 pub(crate) async fn check(hub: impl Fn() -> TestHub, scenario: impl AsyncFn(&TestHub)) {
     // Shown when the scenario fails.
     eprintln!("with sessions in memory");
     scenario(&hub()).await;
     eprintln!("with instances that leave memory whenever they may");
     scenario(&hub().evict_at_once()).await;
+    eprintln!("with three partitions");
+    scenario(&hub().options(|options| options.partitions = 3).run_twice()).await;
 }
 
 /// Returns when everything has been done that needs neither time nor a client.
