@@ -143,7 +143,7 @@ impl World {
             1 => Some(later.into()),
             _ => None,
         };
-        Request::Start(Start {
+        Request::Start(Box::new(Start {
             request: CreateInstanceRequest {
                 instance_id: id,
                 name: "Program".into(),
@@ -154,7 +154,7 @@ impl World {
             },
             fresh,
             on_existing,
-        })
+        }))
     }
 }
 

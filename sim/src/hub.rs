@@ -294,7 +294,7 @@ impl World {
                     let slot = asked.instance().slot();
                     let to = self.hubs[hub].part_of(slot);
                     let Some(to) = to else { fail("slots have owners", format!("{slot:?}")) };
-                    self.hubs[hub].parts[to].inputs.push_back(Input::Request(request, *asked));
+                    self.hubs[hub].parts[to].inputs.push_back(Input::Request(request, asked));
                 }
                 Effect::Load(id) => self.hubs[hub].parts[part].loads.push_back(id),
                 Effect::Offer(offer) => {

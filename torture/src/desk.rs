@@ -47,7 +47,7 @@ impl Desk {
         };
         self.witness.note(&Line::Starting { id: id.clone(), orchestrator: orchestrator.to_owned(), job });
         let start = Start { request, fresh, on_existing };
-        match self.hub.request(Request::Start(start)).await {
+        match self.hub.request(Request::Start(Box::new(start))).await {
             Reply::Started { birth, .. } => {
                 self.witness.note(&Line::Started { id, key, birth: birth.0 });
                 Ok(birth)

@@ -2,6 +2,9 @@
 //!
 //! A loop that has nothing to do is on none of them: it is queued when something arrives for it or
 //! when its timer is due. A loop has at most one timer here.
+//!
+//! A loop has a home among the threads, and another thread takes it only while that one is busy: what a
+//! loop allocates is then freed by the thread that allocated it, which is what allocators are good at.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -27,15 +30,16 @@ pub(crate) trait Task: Send + Sync {
 /// The threads and what waits for them.
 pub(crate) struct Pool {
     state: Mutex<State>,
-    wake: Condvar,
+    wake: [Condvar; THREADS],
 }
 
 #[derive(Default)]
 struct State {
-    ready: VecDeque<Arc<dyn Task>>,
+    /// By home.
+    ready: [VecDeque<Arc<dyn Task>>; THREADS],
+    asleep: [bool; THREADS],
     timers: BTreeMap<(Instant, u64), Arc<dyn Task>>,
     set: HashMap<u64, Instant>,
-    sleepers: usize,
 }
 
 impl Pool {
@@ -43,11 +47,11 @@ impl Pool {
     pub(crate) fn get() -> &'static Self {
         static POOL: OnceLock<Pool> = OnceLock::new();
         static STARTED: OnceLock<()> = OnceLock::new();
-        let pool = POOL.get_or_init(|| Self { state: Mutex::default(), wake: Condvar::new() });
+        let pool = POOL.get_or_init(|| Self { state: Mutex::default(), wake: std::array::from_fn(|_| Condvar::new()) });
         STARTED.get_or_init(|| {
-            for n in 0..THREADS {
-                let named = std::thread::Builder::new().name(format!("duramen-hub-{n}"));
-                named.spawn(move || pool.serve()).expect("failed to start a thread for the hub's loop");
+            for me in 0..THREADS {
+                let named = std::thread::Builder::new().name(format!("duramen-hub-{me}"));
+                named.spawn(move || pool.serve(me)).expect("failed to start a thread for the hub's loop");
             }
         });
         pool
@@ -56,12 +60,9 @@ impl Pool {
     /// Queues a loop that was on no thread.
     pub(crate) fn queue(&self, task: Arc<dyn Task>) {
         let mut state = self.lock();
-        state.ready.push_back(task);
-        let wake = state.sleepers > 0;
+        let thread = state.push(task);
         drop(state);
-        if wake {
-            self.wake.notify_one();
-        }
+        self.wake(thread);
     }
 
     /// Sets the one timer of a loop, from the thread on which it runs, or clears it.
@@ -70,7 +71,13 @@ impl Pool {
         self.lock().set_timer(task, at);
     }
 
-    fn serve(&self) {
+    fn wake(&self, thread: Option<usize>) {
+        if let Some(thread) = thread {
+            self.wake[thread].notify_one();
+        }
+    }
+
+    fn serve(&self, me: usize) {
         let mut state = self.lock();
         loop {
             let now = Instant::now();
@@ -82,31 +89,31 @@ impl Pool {
                 // The loop's own lock is never held while it takes the pool's, except to set its timer
                 // from its own thread, which holds no other.
                 if task.due() {
-                    state.ready.push_back(task);
+                    let thread = state.push(task);
+                    self.wake(thread.filter(|thread| *thread != me));
                 }
             }
-            if let Some(task) = state.ready.pop_front() {
+            if let Some(task) = state.pop(me) {
                 state.set_timer(&task, None);
-                // Somebody else has to look after the other loops' timers and what else is ready.
-                let hand_over = state.sleepers > 0 && !(state.ready.is_empty() && state.timers.is_empty());
+                // Somebody else has to look after the other loops' timers.
+                let other = state.asleep.iter().position(|asleep| *asleep).filter(|_| !state.timers.is_empty());
                 drop(state);
-                if hand_over {
-                    self.wake.notify_one();
-                }
+                self.wake(other);
                 let again = Arc::clone(&task).run();
                 state = self.lock();
                 if again {
-                    state.ready.push_back(task);
+                    let thread = state.push(task);
+                    self.wake(thread);
                 }
                 continue;
             }
-            state.sleepers += 1;
+            state.asleep[me] = true;
             let next = state.timers.first_key_value().map(|(key, _)| key.0.saturating_duration_since(now));
             state = match next {
-                Some(pause) => self.wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(pause) => self.wake[me].wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.wake[me].wait(state).unwrap_or_else(PoisonError::into_inner),
             };
-            state.sleepers -= 1;
+            state.asleep[me] = false;
         }
     }
 
@@ -115,7 +122,25 @@ impl Pool {
     }
 }
 
+fn home(task: &Arc<dyn Task>) -> usize {
+    (task.key() % THREADS as u64) as usize
+}
+
 impl State {
+    /// Queues a loop; says which thread is to be woken for it, its home if that sleeps.
+    fn push(&mut self, task: Arc<dyn Task>) -> Option<usize> {
+        let home = home(&task);
+        self.ready[home].push_back(task);
+        if self.asleep[home] { Some(home) } else { self.asleep.iter().position(|asleep| *asleep) }
+    }
+
+    /// The next loop for a thread: one of its own, or one whose home is busy with another.
+    fn pop(&mut self, me: usize) -> Option<Arc<dyn Task>> {
+        let busy = |of: &usize| *of == me || !self.asleep[*of];
+        let of = (0..THREADS).map(|step| (me + step) % THREADS).filter(busy).find(|of| !self.ready[*of].is_empty())?;
+        self.ready[of].pop_front()
+    }
+
     fn set_timer(&mut self, task: &Arc<dyn Task>, at: Option<Instant>) {
         let key = task.key();
         let before = match at {

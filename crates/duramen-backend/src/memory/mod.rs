@@ -213,6 +213,7 @@ impl Backend for Memory {
     }
 
     fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, _hurry: Hurry) {
+        let checkpoints = checkpoints.into_iter().map(Into::into).collect();
         self.submit(|queue| {
             queue.append(partition, epoch, checkpoints);
             Ok(())

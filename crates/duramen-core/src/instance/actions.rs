@@ -3,9 +3,9 @@
 //! Every action is carried out whatever stands before or after the one that completes the
 //! orchestration: SDKs leave signals, tasks and timers beside it, in any order.
 
-use super::Instance;
 use super::birth::NextGeneration;
 use super::ending::Ending;
+use super::{Function, Instance};
 use crate::checkpoint::{Change, Parent, Part, Place, Task, TaskKey};
 use crate::event::{self, Kind};
 use crate::ids::{InstanceId, child_id};
@@ -34,8 +34,8 @@ pub(super) const FIRE_AND_FORGET: &str = "FireAndForget";
 pub(super) struct Applied {
     /// The actions' history events, in order; already in the history in memory.
     pub(super) events: Vec<Bytes>,
-    /// Tasks and where in the history their events stand.
-    tasks: Vec<(Task, u64)>,
+    /// Tasks, where in the history their events stand, and what they run.
+    tasks: Vec<(Task, u64, Function)>,
     timers: Vec<(Time, i32)>,
     /// Events for the instance itself, encoded.
     to_itself: Vec<Bytes>,
@@ -116,10 +116,11 @@ impl Instance {
 
     fn schedule_task(&mut self, id: i32, task: ScheduleTaskAction, applied: &mut Applied, ledger: &Ledger) {
         let ScheduleTaskAction { name, version, input, tags, parent_trace_context } = task;
+        let function = Function::new(&name, version.as_deref().or(self.head.version.as_deref()));
         let scheduled = TaskScheduledEvent { name, version, input, parent_trace_context, tags };
         let event = self.record(id, EventType::TaskScheduled(scheduled), applied, ledger);
         let index = self.history.len() as u64 - 1;
-        applied.tasks.push((self.new_task(event), index));
+        applied.tasks.push((self.new_task(event), index, function));
     }
 
     /// A task for an encoded TaskScheduled; it is not written yet.
@@ -218,8 +219,8 @@ impl Instance {
 
     /// Writes what the actions opened, and carries out how the episode ended.
     pub(super) fn settle_actions(&mut self, applied: Applied, ledger: &mut Ledger) {
-        for (task, index) in applied.tasks {
-            self.open_task(task, Place::History(index).into(), ledger);
+        for (task, index, function) in applied.tasks {
+            self.open_task(task, Place::History(index).into(), function, ledger);
         }
         for (due, id) in applied.timers {
             self.open_timer(due, Some(id), ledger);
@@ -247,9 +248,9 @@ impl Instance {
     }
 
     /// Writes a task, and offers it once that is durable.
-    pub(super) fn open_task(&mut self, task: Task, stored: Part, ledger: &mut Ledger) {
+    pub(super) fn open_task(&mut self, task: Task, stored: Part, function: Function, ledger: &mut Ledger) {
         ledger.write(Change::Task(Task { event: Some(stored), ..task.clone() }));
-        let offer = self.offer_of(&task, ledger.number);
+        let offer = function.offer(self.id.clone(), &task, ledger.number);
         ledger.hold(crate::partition::Effect::Offer(offer));
         self.tasks.insert(task.key.unwrap_or_default().number, task);
     }

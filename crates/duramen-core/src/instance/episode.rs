@@ -39,6 +39,9 @@ impl Instance {
             self.fixed = Some(self.fix(taken, ledger.now));
         }
         let fixed = self.fixed.as_ref().expect("it was fixed just now");
+        if !to.in_process && self.advanced.max(fixed.number) > to.durable {
+            return None;
+        }
         let mut new = Vec::with_capacity(fixed.taken.len() + 1);
         new.push(fixed.started.clone());
         let shown =
@@ -72,7 +75,8 @@ impl Instance {
             _ => None,
         });
         let time = self.next_episode_time(now).max(latest_fire.max().unwrap_or_default());
-        Fixed { time, started: event::orchestrator_started(time), taken }
+        let number = taken.iter().map(|sequence| self.entry(*sequence).number).max().unwrap_or(0);
+        Fixed { time, started: event::orchestrator_started(time), taken, number }
     }
 
     /// Strictly later than the episode before, whatever the wall clock does.
@@ -93,10 +97,11 @@ impl Instance {
     pub(crate) fn answer(&mut self, response: OrchestratorResponse, session: Option<WorkerId>, ledger: &mut Ledger) {
         let fixed = self.fixed.take().expect("an episode under way has its events fixed");
         self.episode = None;
+        self.advanced = ledger.number;
         self.returns = 0;
         self.session = session;
         let run = self.head.run;
-        let parts = self.take(&fixed);
+        let mut parts = self.take(&fixed);
         self.note_answer(fixed.time, ledger);
 
         let mut applied = match objection(&self.name, &response) {
@@ -108,8 +113,7 @@ impl Instance {
             }
         };
         applied.complete(self, ledger.now);
-        let parts =
-            parts.into_iter().chain(applied.events.iter().map(|event| Place::Here(event.clone()).into())).collect();
+        parts.extend(applied.events.iter().map(|event| Part::from(Place::Here(event.clone()))));
         self.tail.history_events = self.history.len() as u64;
         ledger.write(Change::History(HistoryParts { run, parts, replace: false }));
         ledger.write(Change::Taken(Taken { run, sequences: fixed.taken }));

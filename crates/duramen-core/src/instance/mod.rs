@@ -47,6 +47,8 @@ pub(crate) struct Fixed {
     pub(crate) started: Bytes,
     /// Sequences, in the order in which the worker gets them.
     pub(crate) taken: Vec<u64>,
+    /// The last checkpoint that any of it came with.
+    pub(crate) number: u64,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub(crate) struct Instance {
     pub(crate) execution_id: Arc<str>,
     /// The last checkpoint that changed it.
     pub(crate) touched: u64,
+    /// The checkpoint of its last answer or rewind: a history that is shown includes it.
+    pub(crate) advanced: u64,
     /// The episode that is with a worker.
     pub(crate) episode: Option<Token>,
     pub(crate) fixed: Option<Fixed>,
@@ -99,6 +103,7 @@ impl Instance {
             tasks: BTreeMap::new(),
             timers: BTreeMap::new(),
             touched: 0,
+            advanced: 0,
             episode: None,
             fixed: None,
             offered: false,
@@ -209,7 +214,7 @@ impl Instance {
 
     /// The offer of a task of this instance.
     pub(crate) fn offer_of(&self, task: &Task, after: u64) -> Offer {
-        task_offer(self.id.clone(), task, after)
+        Function::of(task).offer(self.id.clone(), task, after)
     }
 
     /// Whether it may leave memory: nothing about it is only there. That the dispatcher still has a
@@ -231,17 +236,30 @@ pub(crate) fn task_event(task: &Task) -> &Bytes {
     }
 }
 
-/// The offer of a task: an activity without a version runs as its orchestration's.
-pub(crate) fn task_offer(id: InstanceId, task: &Task, after: u64) -> Offer {
-    let EventType::TaskScheduled(scheduled) = crate::event::decode_type(task_event(task)) else {
-        unreachable!("a task holds a TaskScheduled")
-    };
-    let key = task.key.unwrap_or_default();
-    Offer {
-        item: Item::Task { id, birth: Run(key.birth), number: key.number },
-        name: scheduled.name.into(),
-        version: scheduled.version.or_else(|| task.version.clone()).map(Into::into),
-        after,
-        prefer: None,
+/// The function that a task runs.
+pub(crate) struct Function {
+    name: Arc<str>,
+    version: Option<Arc<str>>,
+}
+
+impl Function {
+    /// By name; an activity without a version runs as its orchestration's.
+    pub(crate) fn new(name: &str, version: Option<&str>) -> Self {
+        Self { name: name.into(), version: version.map(Into::into) }
+    }
+
+    /// Read from what a task holds.
+    pub(crate) fn of(task: &Task) -> Self {
+        let EventType::TaskScheduled(scheduled) = crate::event::decode_type(task_event(task)) else {
+            unreachable!("a task holds a TaskScheduled")
+        };
+        Self::new(&scheduled.name, scheduled.version.as_deref().or(task.version.as_deref()))
+    }
+
+    /// The offer of a task that runs it.
+    pub(crate) fn offer(self, id: InstanceId, task: &Task, after: u64) -> Offer {
+        let key = task.key.unwrap_or_default();
+        let item = Item::Task { id, birth: Run(key.birth), number: key.number };
+        Offer { item, name: self.name, version: self.version, after, prefer: None }
     }
 }

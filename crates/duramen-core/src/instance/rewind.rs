@@ -1,7 +1,7 @@
 //! Rewinding a failed instance: the history without its failures, and everything open in it opened
 //! again.
 
-use super::{Instance, task_event};
+use super::{Function, Instance, task_event};
 use crate::checkpoint::{Change, HistoryParts, Place, Rewind};
 use crate::event::{self, Kind};
 use crate::ids::InstanceId;
@@ -25,6 +25,7 @@ impl Instance {
         self.head.execution_id = ledger.numbers.execution_id();
         self.execution_id = self.head.execution_id.as_str().into();
         self.session = None;
+        self.advanced = ledger.number;
         let events = self.history_without_failures();
         self.history = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event))).collect();
         self.tail.history_events = self.history.len() as u64;
@@ -120,7 +121,8 @@ impl Instance {
             let runs = self.tasks.values().any(|task| task.run == self.head.run && *task_event(task) == event);
             if !runs {
                 let task = self.new_task(event);
-                self.open_task(task, Place::History(index as u64).into(), ledger);
+                let function = Function::of(&task);
+                self.open_task(task, Place::History(index as u64).into(), function, ledger);
             }
         }
         for (id, due) in timers {

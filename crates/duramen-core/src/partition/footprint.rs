@@ -43,7 +43,11 @@ impl Partition {
             waiters: self.waiters.len().max(self.waiting_at.len()),
             timers: ledger.timers.len(),
             wakes: ledger.wakes.len(),
-            items: ledger.episodes.len() + ledger.activities.len() + ledger.running.len() + ledger.returns.len(),
+            items: ledger.episodes.len()
+                + ledger.activities.len()
+                + ledger.running.len()
+                + ledger.returns.len()
+                + ledger.late_items(),
             messages: self.outbox.held(),
             staged: ledger.deltas.len()
                 + ledger.held.len()

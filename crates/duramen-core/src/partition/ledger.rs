@@ -179,6 +179,11 @@ impl Ledger {
         self.late.get(&token)
     }
 
+    /// Items that were taken back and may still be answered.
+    pub(crate) fn late_items(&self) -> usize {
+        self.late.len().max(self.late_of.len())
+    }
+
     /// Somebody has the item, or nobody will: what comes under its old token is stale.
     pub(crate) fn forget_late(&mut self, item: &Item) {
         if let Some(token) = self.late_of.remove(item) {

@@ -80,7 +80,7 @@ pub enum Effect {
     /// Tell a client.
     Reply(RequestId, Reply),
     /// Put a request to the partition of another instance; the reply is the request's.
-    Forward(RequestId, Box<Request>),
+    Forward(RequestId, Request),
     /// Get an instance from the backend.
     Load(InstanceId),
     /// Offer an item to the dispatcher.
@@ -155,7 +155,7 @@ impl Partition {
             self.ledger.open_timer(timer, &InstanceId::new(id.as_str()));
         }
         for (id, task) in outstanding.tasks {
-            let offer = crate::instance::task_offer(InstanceId::new(id), &task, 0);
+            let offer = crate::instance::Function::of(&task).offer(InstanceId::new(id), &task, 0);
             self.ledger.offer(offer);
         }
         for (_, id) in outstanding.ready {

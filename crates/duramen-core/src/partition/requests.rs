@@ -72,7 +72,7 @@ impl Partition {
     fn request_nowhere(&mut self, request_id: RequestId, request: Request) {
         let id = request.instance();
         let reply = match request {
-            Request::Start(start) => return self.start(request_id, start),
+            Request::Start(start) => return self.start(request_id, *start),
             Request::Wait(wait) if wait.birth.is_some() => Reply::Refused(Refusal::NotFound(wait.id.to_string())),
             Request::Wait(wait) => return self.wait(request_id, wait),
             Request::Get(_) => Reply::State(None),
@@ -86,7 +86,7 @@ impl Partition {
 
     fn request_here(&mut self, request_id: RequestId, request: Request, birth: Birth) {
         match request {
-            Request::Start(start) => self.start_over(request_id, start, birth),
+            Request::Start(start) => self.start_over(request_id, *start, birth),
             Request::Wait(wait) => self.wait(request_id, wait),
             Request::Get(_) => self.show(request_id, birth, |instance| Reply::State(Some(instance.state()))),
             Request::History(_) => self.show(request_id, birth, |instance| Reply::History(instance.shown_history())),
@@ -165,9 +165,9 @@ impl Partition {
         }
         let start = super::start::again(instance, new_id.unwrap_or(id));
         if self.owns(InstanceId::new(start.request.instance_id.as_str()).slot()) {
-            self.request(request, Request::Start(start));
+            self.request(request, Request::Start(Box::new(start)));
         } else {
-            self.ledger.out.push(Effect::Forward(request, Box::new(Request::Start(start))));
+            self.ledger.out.push(Effect::Forward(request, Request::Start(Box::new(start))));
         }
     }
 }

@@ -48,12 +48,12 @@ impl Partition {
             return self.refuse(&grant);
         }
         let token = self.ledger.numbers.token();
-        self.ledger.forget_late(&grant.item);
         let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
         let Some(item) = instance.hand_out(to, &self.ledger) else {
             instance.offer_if_due(&mut self.ledger);
             return self.refuse(&grant);
         };
+        self.ledger.forget_late(&grant.item);
         self.put_out(token, grant);
         self.ledger.in_process += usize::from(to.in_process);
         self.ledger.out.push(Effect::Work(to.worker, item));
@@ -80,7 +80,11 @@ impl Partition {
         let token = self.ledger.numbers.token();
         let work = ActivityWork {
             instance: instance.id.clone(),
-            execution_id: task.execution_id.as_str().into(),
+            execution_id: if task.run == instance.head.run && task.execution_id == *instance.execution_id {
+                instance.execution_id.clone()
+            } else {
+                task.execution_id.as_str().into()
+            },
             orchestration_version: task.version.as_deref().map(Into::into),
             scheduled: task_event(task).clone(),
         };

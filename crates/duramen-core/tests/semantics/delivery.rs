@@ -409,3 +409,22 @@ fn what_a_completed_instance_left_behind_runs_in_the_end() {
         assert_eq!(hub.state("l"), before);
     });
 }
+
+/// The instance of a granted item is being loaded when the worker goes away.
+#[test]
+fn a_grant_that_waits_for_its_instance_goes_to_another_worker() {
+    let mut hub = Hub::new(Mode::Plain);
+    chain(&mut hub);
+    hub.hold("A");
+    hub.start("c", "Chain", Some("x"));
+    hub.held.clear();
+    hub.held_names.clear();
+    hub.stalled = true;
+    hub.crash();
+    hub.run();
+    hub.leave(WORKER);
+    hub.stalled = false;
+    hub.run();
+    hub.join(WorkerId(2), remote());
+    assert_eq!(hub.outcome("c"), "COMPLETED xab");
+}

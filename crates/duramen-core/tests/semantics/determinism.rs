@@ -14,7 +14,7 @@ fn checkpoints() -> Vec<Vec<u8>> {
         let n: i32 = o.input()?.parse().ok()?;
         let done = (1..=5).filter(|k| o.try_call(*k, "A", Some(&k.to_string())).is_some()).count();
         o.act(send(6, "mix0", "note", Some("hello")));
-        let kid = (n % 5 < 4).then(|| o.try_child(7, "", "Kid", None)).unwrap_or(Some(Ok(None)));
+        let kid = if n % 5 < 4 { o.try_child(7, "", "Kid", None) } else { Some(Ok(None)) };
         o.sleep(8, 3)?;
         kid?.ok()?;
         if n % 5 == 2 && o.raised("again").is_empty() {

@@ -80,11 +80,11 @@ fn a_read_of_what_is_being_purged_waits() {
     hub.start("d", "Done", None);
     let purge = hub.submit(Request::Purge("d".into()));
     let get = hub.submit(Request::Get("d".into()));
-    let start = hub.submit(Request::Start(duramen_core::request::Start {
+    let start = hub.submit(Request::Start(Box::new(duramen_core::request::Start {
         request: create("d", "Done", None),
         fresh: false,
         on_existing: OnExisting::Reject,
-    }));
+    })));
     while hub.run_at_hand() {}
     assert!(hub.reply(purge).is_none() && hub.reply(get).is_none() && hub.reply(start).is_none());
     hub.run();
@@ -167,4 +167,33 @@ fn a_payload_is_in_the_journal_once() {
     let written: usize = hub.checkpoints.iter().map(|(_, checkpoint)| prost::Message::encoded_len(checkpoint)).sum();
     // Its own input, the activity's, the result, the output.
     assert!(written < 4 * 10_000 + 4_000, "{written} bytes");
+}
+
+/// An item that waited for a worker shows what is durable when it is handed out, and no more.
+#[test]
+fn a_remote_worker_is_not_shown_what_came_while_its_item_waited() {
+    for control in [false, true] {
+        let mut hub = Hub::new(Mode::Slow);
+        hub.orchestrator("Wait", |o| o.event("go", 0));
+        hub.start("w", "Wait", None);
+        hub.leave(WORKER);
+        hub.raise("w", "durable", None);
+        let late = if control {
+            Request::Suspend { id: "w".into(), reason: None }
+        } else {
+            Request::Raise { id: "w".into(), name: "late".into(), input: None }
+        };
+        hub.submit(late);
+        while hub.run_at_hand() {}
+        let before = hub.episodes.len();
+        // The worker comes before the last request is durable.
+        hub.join(WorkerId(2), remote());
+        let shown: Vec<Vec<String>> = hub.episodes[before..].iter().map(|work| text::lines(&work.new)).collect();
+        let expected: &[&[&str]] = if control {
+            &[&["OrchestratorStarted", "ExecutionSuspended"]]
+        } else {
+            &[&["OrchestratorStarted", "EventRaised durable"], &["OrchestratorStarted", "EventRaised late"]]
+        };
+        assert_eq!(shown, expected);
+    }
 }

@@ -21,6 +21,7 @@ mod partitions;
 mod replace;
 mod rewind;
 mod starting;
+mod storm;
 mod suspend;
 mod terminate;
 mod timers;

@@ -46,7 +46,7 @@ impl Driver {
                 Effect::Forward(id, request) => {
                     let to = self.owner_of(target(&request));
                     self.pending.moved(id, to);
-                    self.slices[to].mail.push_back(Mail::Forwarded(id, request));
+                    self.slices[to].mail.push_back(Mail::Forwarded(id, Box::new(request)));
                 }
                 Effect::Load(id) => shared.backend.load(self.slices[at].id, id),
                 Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer),

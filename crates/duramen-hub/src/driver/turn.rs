@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// What one turn takes from its queue. A turn without this bound takes all that a thousand instances
 /// have to say, and loop, disk and workers wait for each other in turn instead of working at once.
-const INPUTS_OF_A_TURN: usize = 256;
+const INPUTS_OF_A_TURN: usize = 1024;
 
 impl Driver {
     /// Takes what has arrived, works on it, lets out what may leave, writes what has to be written.

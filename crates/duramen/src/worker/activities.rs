@@ -44,7 +44,7 @@ impl Ways {
 }
 
 async fn answer(app: &App, token: Token, work: ActivityWork) -> Answer {
-    let instance_id = work.instance.as_str().to_string();
+    let instance_id = work.instance.as_str();
     let (task_id, scheduled) = match HistoryEvent::decode(&*work.scheduled) {
         Ok(HistoryEvent { event_id, event_type: Some(EventType::TaskScheduled(scheduled)), .. }) => {
             (event_id, scheduled)
@@ -58,7 +58,7 @@ async fn answer(app: &App, token: Token, work: ActivityWork) -> Answer {
     };
     let name = scheduled.name.clone();
     let context = ActivityContext::new(Facts {
-        instance_id: instance_id.clone(),
+        instance_id: instance_id.to_string(),
         execution_id: work.execution_id.to_string(),
         version: scheduled.version.or_else(|| work.orchestration_version.as_deref().map(str::to_string)),
         name: scheduled.name,
@@ -73,7 +73,8 @@ async fn answer(app: &App, token: Token, work: ActivityWork) -> Answer {
         Ok(output) => (Some(output), None),
         Err(details) => (None, Some(details)),
     };
-    Answer::Activity(token, ActivityResponse { instance_id, task_id, result, failure_details, ..Default::default() })
+    // The token names the item; nobody in between reads the id.
+    Answer::Activity(token, ActivityResponse { task_id, result, failure_details, ..Default::default() })
 }
 
 type Running = BoxFuture<'static, Result<String, crate::Error>>;

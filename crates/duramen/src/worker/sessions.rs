@@ -117,9 +117,6 @@ impl Sessions {
 
 fn response(work: &OrchestratorWork) -> OrchestratorResponse {
     let trace = (!work.trace.is_empty()).then(|| OrchestrationTraceContext::decode(&*work.trace).ok()).flatten();
-    OrchestratorResponse {
-        instance_id: work.instance.as_str().to_string(),
-        orchestration_trace_context: trace,
-        ..Default::default()
-    }
+    // The token names the item; nobody in between reads the id.
+    OrchestratorResponse { orchestration_trace_context: trace, ..Default::default() }
 }

@@ -1,21 +1,27 @@
 //! A hub without threads: partitions, dispatcher and backend in one loop over virtual time.
 
+mod clients;
+mod partitions;
+mod workers;
+
 use super::audit::{self, Audit};
 use super::script::{self, Script};
 use super::text;
 use bytes::Bytes;
 use duramen_backend::disk::Disk;
 use duramen_backend::{Backend, Event, Hurry, Memory, MemoryOptions};
-use duramen_core::checkpoint::{Checkpoint, Image, PairMark};
+use duramen_core::checkpoint::{Checkpoint, Image};
 use duramen_core::dispatch::Dispatcher;
 use duramen_core::ids::{Birth, Epoch, InstanceId, PartitionId, Position, Run, Slot};
 use duramen_core::limits::{OPEN_TURN, Settings};
 use duramen_core::partition::{Config, Effect, Input, Partition};
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, RequestId, Start, Until, Wait};
 use duramen_core::time::Time;
-use duramen_core::work::WorkItem;
-use duramen_core::work::*;
-use duramen_proto::*;
+use duramen_core::work::{ActivityWork, Announcement, Answer, OrchestratorWork, Session, Work, WorkItem, WorkerId};
+use duramen_proto::{
+    ActivityResponse, CreateInstanceRequest, HistoryEvent, OrchestrationState, OrchestrationStatus,
+    OrchestratorResponse, TaskFailureDetails, TaskScheduledEvent,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -46,10 +52,10 @@ pub enum Fate {
 }
 
 /// Something on its way between partitions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mail {
-    Message(PairMark),
-    Acknowledgement(PairMark),
+    Message,
+    Acknowledgement,
 }
 
 /// What the backend has said and nobody has heard yet.
@@ -155,248 +161,6 @@ impl Hub {
         hub.join(WORKER, in_process());
         hub
     }
-
-    // Workers and their code.
-
-    pub fn join(&mut self, id: WorkerId, announcement: Announcement) {
-        self.dispatcher.join(id, announcement.clone());
-        self.workers.insert(id, Worker { announcement, sessions: BTreeMap::new() });
-        self.grant();
-        self.run();
-    }
-
-    pub fn leave(&mut self, id: WorkerId) {
-        self.workers.remove(&id);
-        self.dispatcher.leave(id);
-        self.jobs.retain(|(worker, _)| *worker != id);
-        for partition in self.partitions.keys() {
-            self.queue.push_back((*partition, Input::WorkerGone(id)));
-        }
-        self.run();
-    }
-
-    /// Replaces the worker by one elsewhere.
-    pub fn go_remote(&mut self) {
-        self.leave(WORKER);
-        self.join(WORKER, remote());
-    }
-
-    pub fn orchestrator(&mut self, name: &str, code: impl Fn(&mut script::Context) -> Option<String> + 'static) {
-        self.script.orchestrators.insert(name.into(), Rc::new(code));
-    }
-
-    pub fn raw(&mut self, name: &str, code: impl Fn(&OrchestratorWork) -> OrchestratorResponse + 'static) {
-        self.script.raw.insert(name.into(), Rc::new(code));
-    }
-
-    pub fn activity(&mut self, name: &str, code: impl Fn(&str) -> Result<String, TaskFailureDetails> + 'static) {
-        let code = move |work: &ActivityWork| code(&scheduled(work).1.input.unwrap_or_default()).map(Some);
-        self.script.activities.insert(name.into(), Rc::new(code));
-    }
-
-    /// Puts items of a function aside; the answers are the test's.
-    pub fn hold(&mut self, name: &str) {
-        self.held_names.insert(name.into());
-    }
-
-    /// Lets the function's items run, those put aside first.
-    pub fn release(&mut self, name: &str) {
-        self.held_names.remove(name);
-        let (free, held) = std::mem::take(&mut self.held).into_iter().partition(|(_, item)| name_of(item) == name);
-        self.held = held;
-        self.jobs.extend::<Vec<_>>(free);
-        self.run();
-    }
-
-    /// The one item that is put aside.
-    pub fn take_held(&mut self) -> (WorkerId, WorkItem) {
-        assert_eq!(self.held.len(), 1, "one item is held: {:?}", self.held);
-        self.held.remove(0)
-    }
-
-    pub fn answer(&mut self, worker: WorkerId, answer: Answer) {
-        self.submit_answer(worker, answer);
-        self.run();
-    }
-
-    /// Puts an answer into the queue without running the loop.
-    pub fn submit_answer(&mut self, worker: WorkerId, answer: Answer) {
-        for partition in self.partitions.keys() {
-            self.queue.push_back((*partition, Input::Answer(worker, answer.clone())));
-        }
-    }
-
-    /// Runs an item as the script has it.
-    pub fn perform(&mut self, worker: WorkerId, item: &WorkItem) -> Answer {
-        match &item.work {
-            Work::Orchestrator(work) => {
-                let past = self.past_of(worker, work);
-                if self.audited {
-                    audit::episode(work, &past);
-                }
-                let response = script::episode(&self.script, work, &past);
-                let keeps = self.workers.get(&worker).is_some_and(|worker| worker.announcement.in_process);
-                if keeps && !response.requires_history {
-                    let mut history = past;
-                    script::remember(&mut history, &work.new, &response);
-                    let session = Session { episodes: work.session.episodes + 1, ..work.session };
-                    let worker = self.workers.get_mut(&worker).expect("it was just there");
-                    worker.sessions.insert(session.run, (session, history));
-                }
-                Answer::Orchestrator(item.token, response)
-            }
-            Work::Activity(work) => {
-                let (id, task) = scheduled(work);
-                self.ran.borrow_mut().push(task.name.clone());
-                let code = self.script.activities.get(&task.name).cloned();
-                let result =
-                    code.map_or_else(|| Err(script::failure("ActivityTaskNotFound", &task.name)), |code| code(work));
-                Answer::Activity(item.token, activity_response(work, id, result))
-            }
-        }
-    }
-
-    fn past_of(&mut self, worker: WorkerId, work: &OrchestratorWork) -> Vec<HistoryEvent> {
-        if let Some(past) = &work.past {
-            return text::decode(past);
-        }
-        let worker = self.workers.get_mut(&worker).expect("a worker with work is here");
-        let kept = worker.sessions.remove(&work.session.run);
-        let (session, history) = kept.expect("an item without history goes to the worker that holds the session");
-        assert_eq!(session, work.session, "the session goes on where it was");
-        history
-    }
-
-    // Clients.
-
-    pub fn request(&mut self, request: Request) -> RequestId {
-        let id = self.submit(request);
-        self.run();
-        id
-    }
-
-    /// Puts a request into the queue without running the loop.
-    pub fn submit(&mut self, request: Request) -> RequestId {
-        let id = RequestId(self.next_request);
-        self.next_request += 1;
-        self.open.insert(id, request.clone());
-        let partition = self.owner(request.instance().slot());
-        self.queue.push_back((partition, Input::Request(id, request)));
-        id
-    }
-
-    pub fn cancel(&mut self, id: RequestId) {
-        let request = self.open.remove(&id).expect("it is open");
-        let partition = self.owner(request.instance().slot());
-        self.queue.push_back((partition, Input::Cancelled(id)));
-        self.run();
-    }
-
-    pub fn reply(&self, id: RequestId) -> Option<&Reply> {
-        self.replies.get(&id)
-    }
-
-    pub fn ask(&mut self, request: Request) -> Reply {
-        let what = format!("{request:?}");
-        let id = self.request(request);
-        self.replies.remove(&id).unwrap_or_else(|| panic!("no reply to {what}"))
-    }
-
-    pub fn refused(&mut self, request: Request) -> Refusal {
-        match self.ask(request) {
-            Reply::Refused(refusal) => refusal,
-            other => panic!("it was not refused: {other:?}"),
-        }
-    }
-
-    pub fn done(&mut self, request: Request) {
-        match self.ask(request) {
-            Reply::Done => {}
-            other => panic!("it was not done: {other:?}"),
-        }
-    }
-
-    pub fn start_with(&mut self, request: CreateInstanceRequest, on_existing: OnExisting) -> Reply {
-        self.ask(Request::Start(Start { request, fresh: false, on_existing }))
-    }
-
-    /// Starts an instance, and gives its birth.
-    pub fn start(&mut self, id: &str, name: &str, input: Option<&str>) -> Birth {
-        match self.start_with(create(id, name, input), OnExisting::Reject) {
-            Reply::Started { birth, attached: false, .. } => birth,
-            other => panic!("{id} was not started: {other:?}"),
-        }
-    }
-
-    pub fn raise(&mut self, id: &str, name: &str, input: Option<&str>) {
-        self.done(Request::Raise { id: id.into(), name: name.into(), input: input.map(Into::into) });
-    }
-
-    pub fn suspend(&mut self, id: &str) {
-        self.done(Request::Suspend { id: id.into(), reason: None });
-    }
-
-    pub fn resume(&mut self, id: &str) {
-        self.done(Request::Resume { id: id.into(), reason: None });
-    }
-
-    pub fn terminate(&mut self, id: &str, output: &str, recurse: bool) {
-        self.done(Request::Terminate { id: id.into(), output: Some(output.into()), recurse });
-    }
-
-    pub fn wait(&mut self, id: &str, birth: Option<Birth>, until: Until, timeout: Option<u64>) -> RequestId {
-        let timeout = timeout.map(Duration::from_secs);
-        self.request(Request::Wait(Wait { id: id.into(), birth, until, timeout }))
-    }
-
-    pub fn find(&mut self, id: &str) -> Option<OrchestrationState> {
-        match self.ask(Request::Get(id.into())) {
-            Reply::State(state) => state.map(|state| *state),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub fn state(&mut self, id: &str) -> OrchestrationState {
-        self.find(id).unwrap_or_else(|| panic!("{id} exists"))
-    }
-
-    pub fn status(&mut self, id: &str) -> OrchestrationStatus {
-        self.state(id).orchestration_status()
-    }
-
-    /// `STATUS output failure` in a line.
-    pub fn outcome(&mut self, id: &str) -> String {
-        let Some(state) = self.find(id) else { return "none".into() };
-        let status = state.orchestration_status().as_str_name().trim_start_matches("ORCHESTRATION_STATUS_").to_string();
-        let failure =
-            state.failure_details.map(|failure| format!(" {}({})", failure.error_type, failure.error_message));
-        format!(
-            "{status}{}{}",
-            state.output.map_or_else(String::new, |output| format!(" {output}")),
-            failure.unwrap_or_default()
-        )
-    }
-
-    pub fn events(&mut self, id: &str) -> Vec<Bytes> {
-        match self.ask(Request::History(id.into())) {
-            Reply::History(events) => events,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub fn history(&mut self, id: &str) -> String {
-        text::lines(&self.events(id)).join("\n")
-    }
-
-    /// Compares a history with lines whose indentation does not count.
-    #[track_caller]
-    pub fn expect_history(&mut self, id: &str, expected: &str) {
-        let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let found = self.history(id);
-        assert_eq!(found, expected.join("\n"), "the history of {id} in mode {:?} is:\n{found}\n", self.mode);
-    }
-
-    // Time and the loop.
 
     pub fn advance_seconds(&mut self, seconds: u64) {
         self.advance(Duration::from_secs(seconds));
@@ -557,7 +321,7 @@ impl Hub {
                     }
                 }
                 Effect::Forward(request, asked) => {
-                    self.queue.push_back((self.owner(asked.instance().slot()), Input::Request(request, *asked)));
+                    self.queue.push_back((self.owner(asked.instance().slot()), Input::Request(request, asked)));
                 }
                 Effect::Load(instance) => self.backend.load(id, instance),
                 Effect::Offer(offer) => self.dispatcher.offer(id, offer),
@@ -573,12 +337,12 @@ impl Hub {
                     self.audit.message(&mark);
                     let to = self.owner(Slot(mark.target as u8));
                     assert_ne!(to, id, "a message within a partition does not leave it");
-                    self.post(Mail::Message(mark), to, || Input::Message(mark, message.clone()));
+                    self.post(Mail::Message, to, || Input::Message(mark, message.clone()));
                 }
                 Effect::Acknowledge(mark) => {
                     self.audit.acknowledgement(&mark);
                     let to = self.owner(Slot(mark.source as u8));
-                    self.post(Mail::Acknowledgement(mark), to, || Input::Acknowledged(mark));
+                    self.post(Mail::Acknowledgement, to, || Input::Acknowledged(mark));
                 }
             }
         }
@@ -613,91 +377,6 @@ impl Hub {
             self.held.push((worker, item));
         } else {
             self.jobs.push_back((worker, item));
-        }
-    }
-
-    // Partitions.
-
-    pub fn owner(&self, slot: Slot) -> PartitionId {
-        self.owners[usize::from(slot.0)]
-    }
-
-    /// The n-th id that lives in a partition.
-    pub fn id_in(&self, partition: u32, n: usize) -> String {
-        let ids = (0..).map(|number| format!("i{number}"));
-        let mut ids = ids.filter(|id| self.owner(InstanceId::new(id.as_str()).slot()) == PartitionId(partition));
-        ids.nth(n).expect("every partition has ids without end")
-    }
-
-    pub fn partition(&self, id: u32) -> &Partition {
-        &self.partitions[&PartitionId(id)]
-    }
-
-    /// An instance as it is stored.
-    pub fn stored(&self, id: &str) -> Option<Image> {
-        durable(&self.backend, &self.events, id.into())
-    }
-
-    /// The process dies and the store is opened again by another.
-    pub fn crash(&mut self) {
-        // What is durable was answered: a client whose answer got lost would have to look, not ask again.
-        while let Some(event) = self.events.lock().map(|mut events| take_appended(&mut events)).expect("no panics") {
-            if let Event::Appended { partition, epoch, number, position } = event {
-                self.committed(partition, epoch, number, position);
-            }
-        }
-        self.crashes += 1;
-        assert!(self.crashes < 2_000, "the hub makes no progress between crashes");
-        self.reopen(self.partitions.len());
-    }
-
-    /// Opens the store with this many partitions. Mail that has left arrives; all else that was only
-    /// in memory is gone, and clients ask again.
-    pub fn reopen(&mut self, count: usize) {
-        self.owners = (0..Slot::COUNT).map(|slot| PartitionId((slot % count) as u32)).collect();
-        self.dispatcher = Dispatcher::new();
-        let left = std::mem::take(&mut self.queue);
-        let is_mail = |input: &Input| matches!(input, Input::Message(..) | Input::Acknowledged(..));
-        let mail: Vec<Input> = left.into_iter().map(|(_, input)| input).filter(is_mail).collect();
-        self.jobs.clear();
-        self.partitions.clear();
-        let ids: Vec<PartitionId> = (0..count as u32).map(PartitionId).collect();
-        let owners = self.owners.clone();
-        let slots_of = |id: PartitionId| -> Vec<Slot> {
-            (0..=255).map(Slot).filter(|slot| owners[usize::from(slot.0)] == id).collect()
-        };
-        ids.iter().for_each(|id| self.backend.acquire(*id, slots_of(*id)));
-        while self.mode == Mode::Slow && self.backend.step() {}
-        // What the last owner has not heard it will not hear.
-        let said = std::mem::take(&mut *self.events.lock().expect("no test panics in here"));
-        for event in said {
-            let Event::Acquired { partition: id, epoch, store, outstanding } = event else { continue };
-            let config = Config { id, epoch, store, slots: slots_of(id), settings: self.settings.clone() };
-            let mut out = Vec::new();
-            let partition = Partition::open(config, *outstanding, self.now, &mut out);
-            self.partitions.insert(id, partition);
-            self.route(id, out);
-        }
-        assert_eq!(self.partitions.len(), count, "leases are given at once");
-        for (id, worker) in &mut self.workers {
-            worker.sessions.clear();
-            self.dispatcher.join(*id, worker.announcement.clone());
-        }
-        for input in mail {
-            let slot = match &input {
-                Input::Message(mark, _) => mark.target,
-                Input::Acknowledged(mark) => mark.source,
-                _ => unreachable!("only mail is kept"),
-            };
-            self.queue.push_back((self.owner(Slot(slot as u8)), input));
-        }
-        let again: Vec<(RequestId, Request)> = self.open.iter().map(|(id, request)| (*id, request.clone())).collect();
-        for (id, request) in again {
-            self.queue.push_back((self.owner(request.instance().slot()), Input::Request(id, request)));
-        }
-        self.grant();
-        for id in ids {
-            self.cut(id, self.now);
         }
     }
 }
