@@ -39,7 +39,7 @@ impl HubError {
     /// What a call hears that was under way when this happened.
     pub(crate) fn under_way(&self) -> Refusal {
         match self {
-            Self::Option { .. } | Self::Stopped(_) => Refusal::Stopped(self.to_string()),
+            Self::Option { .. } | Self::Stopped(_) => self.later(),
             Self::Store(failure) => Refusal::OutcomeUnknown(failure.to_string()),
             Self::LostLease(_) | Self::Internal(_) => Refusal::OutcomeUnknown(self.to_string()),
         }

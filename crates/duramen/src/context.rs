@@ -17,6 +17,7 @@ pub(crate) use shared::{Shared, Start};
 use crate::callee::{ActivityCallee, OrchestratorCallee, Output};
 use crate::{Error, json};
 use call::Parts;
+use duramen_core::limits::check_name;
 use duramen_core::time::Time;
 use duramen_proto::orchestrator_action::OrchestratorActionType;
 use duramen_proto::{CreateSubOrchestrationAction, OrchestrationInstance, ScheduleTaskAction, SendEventAction};
@@ -106,6 +107,7 @@ impl OrchestrationContext {
     /// Sends an event to another instance. One that does not exist or has ended does not get it.
     #[track_caller]
     pub fn send_event<T: Serialize + ?Sized>(&self, instance_id: &str, name: &str, data: &T) -> Result<(), Error> {
+        check_name("event", name)?;
         let data = Some(json::to_text(data)?);
         self.0.step("send_event");
         let instance = Some(OrchestrationInstance { instance_id: instance_id.to_string(), execution_id: None });

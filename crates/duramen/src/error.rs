@@ -2,6 +2,7 @@
 
 use crate::failure::{self, DurableErrors, TaskFailed};
 use crate::{DurableError, json};
+use duramen_core::limits::FAILURE_DEPTH;
 use duramen_proto::TaskFailureDetails;
 use std::any::type_name;
 use std::error::Error as StdError;
@@ -113,10 +114,10 @@ impl fmt::Debug for Error {
         fmt::Display::fmt(self, f)?;
         match &self.0.kind {
             Kind::Author { error, .. } => {
-                let mut source = error.source();
-                while let Some(cause) = source {
+                let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+                // An error may say that it is its own cause.
+                for cause in causes.take(FAILURE_DEPTH) {
                     write!(f, "\n  caused by: {cause}")?;
-                    source = cause.source();
                 }
             }
             Kind::Ready(details) => {

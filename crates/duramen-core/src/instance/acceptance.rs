@@ -51,13 +51,17 @@ fn too_large(response: &OrchestratorResponse) -> Option<String> {
     if bytes <= ANSWER_BYTES && actions <= ANSWER_ACTIONS {
         return None;
     }
-    let largest = response.actions.iter().max_by_key(|action| action.encoded_len())?;
-    let what = describe(largest);
+    let status = response.custom_status.as_ref().map_or(0, String::len);
+    let largest = response.actions.iter().map(|action| (action.encoded_len(), action)).max_by_key(|(size, _)| *size);
+    let largest = match largest {
+        Some((size, action)) if size > status => {
+            format!("The largest action is {} with {size} bytes", describe(action))
+        }
+        _ => format!("The largest part is the custom status with {status} bytes"),
+    };
     Some(format!(
         "the episode answered with {actions} actions in {bytes} bytes; {ANSWER_ACTIONS} actions and {ANSWER_BYTES} bytes \
-         are allowed. The largest action is {what} with {} bytes. Pass large data by reference, and start fewer things \
-         before awaiting some of them.",
-        largest.encoded_len()
+         are allowed. {largest}. Pass large data by reference, and start fewer things before awaiting some of them."
     ))
 }
 

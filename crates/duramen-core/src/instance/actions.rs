@@ -255,7 +255,7 @@ pub(super) fn refusal_of_child(id: &InstanceId, depth: u32) -> Option<TaskFailur
     }
     (depth > CHILD_DEPTH).then(|| {
         let message = format!(
-            "{id:?} would stand {CHILD_DEPTH} generations below its first ancestor; this looks like a recursion without end"
+            "{id:?} would stand {CHILD_DEPTH} generations below its first ancestor; this looks like a recursion without end. Give it an end, or use continue_as_new for what repeats"
         );
         event::failure("RecursionTooDeep", message)
     })

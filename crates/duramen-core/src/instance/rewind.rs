@@ -8,6 +8,7 @@ use crate::event::{self, Kind};
 use crate::ids::InstanceId;
 use crate::message::{Body, RewindChild};
 use crate::partition::Ledger;
+use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -19,7 +20,9 @@ use duramen_proto::{HistoryEvent, OrchestrationStatus};
 impl Instance {
     /// Rewinds; the caller has seen that it has failed.
     pub(crate) fn rewind(&mut self, reason: Option<String>, ledger: &mut Ledger) {
-        self.head.rewinds.push(Rewind { at: Some(ledger.now.into()), reason: reason.clone() });
+        // Later than the last episode and no later than the next: it is shown between them.
+        let at = self.next_episode_time(ledger.now);
+        self.head.rewinds.push(Rewind { at: Some(at.into()), reason: reason.clone() });
         self.head.execution_id = ledger.numbers.execution_id();
         self.execution_id = self.head.execution_id.as_str().into();
         self.session = None;
@@ -42,6 +45,31 @@ impl Instance {
         ledger.write(Change::Head(Box::new(self.head.clone())));
         self.reopen(&events, reason.clone(), ledger);
         self.receive(Kind::Rewound, event::rewound(ledger.now, reason), ledger);
+    }
+
+    /// The history as clients see it: with the rewinds of this run, which workers are not shown, each in front of
+    /// the episode that followed it.
+    pub(crate) fn shown_history(&self) -> Vec<Bytes> {
+        if self.head.rewinds.is_empty() {
+            return self.history.to_vec();
+        }
+        let mut shown = Vec::with_capacity(self.history.len() + self.head.rewinds.len());
+        let rewinds = self.head.rewinds.iter();
+        let mut rewinds = rewinds.map(|rewind| (Time::from(rewind.at.unwrap_or_default()), &rewind.reason)).peekable();
+        for event in &self.history {
+            let HistoryEvent { timestamp, event_type, .. } = event::decode(event);
+            if let (Some(EventType::OrchestratorStarted(_)), Some(began)) = (event_type, timestamp.map(Time::from)) {
+                while let Some((at, reason)) = rewinds.next_if(|(at, _)| *at <= began) {
+                    // One of a generation before is older than all of this one's history.
+                    if !shown.is_empty() {
+                        shown.push(event::rewound(at, reason.clone()));
+                    }
+                }
+            }
+            shown.push(event.clone());
+        }
+        shown.extend(rewinds.map(|(at, reason)| event::rewound(at, reason.clone())));
+        shown
     }
 
     /// The history without TaskFailed and their TaskScheduled, SubOrchestrationInstanceFailed and

@@ -89,7 +89,7 @@ impl Partition {
             Request::Start(start) => self.start_over(request_id, *start, birth),
             Request::Wait(wait) => self.wait(request_id, wait),
             Request::Get(_) => self.show(request_id, birth, |instance| Reply::State(Some(instance.state()))),
-            Request::History(_) => self.show(request_id, birth, |instance| Reply::History(instance.history.clone())),
+            Request::History(_) => self.show(request_id, birth, |instance| Reply::History(instance.shown_history())),
             Request::Purge(id) => self.purge(request_id, id, birth),
             Request::Restart { id, new_id } => self.restart(request_id, id, new_id, birth),
             Request::Rewind { id, reason } => self.rewind(request_id, id, reason, birth),

@@ -80,8 +80,8 @@ impl Partition {
         }
     }
 
-    /// When the open turn must be cut.
-    pub(super) fn turn_deadline(&self) -> Option<Time> {
+    /// When the open turn must be cut; `deadline` counts it too.
+    pub fn turn_deadline(&self) -> Option<Time> {
         self.ledger.opened.map(|opened| opened.plus(OPEN_TURN))
     }
 }

@@ -61,6 +61,7 @@ pub struct Replay {
     tasks: Tasks,
     inbox: Inbox,
     suspended: bool,
+    rewound: bool,
     held: Vec<HistoryEvent>,
     custom_status: Option<String>,
     completion: Option<Completion>,
@@ -72,6 +73,12 @@ impl Replay {
     /// An execution of which nothing is known yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The history was rewound. It has lost its failed attempts and kept the pauses between them: a timer for
+    /// which the code has not asked is no contradiction then.
+    pub fn set_rewound(&mut self) {
+        self.rewound = true;
     }
 
     /// The time that the code sees: that of the episode's OrchestratorStarted.
@@ -139,6 +146,15 @@ impl Replay {
             return None;
         }
         self.pending.get_mut(id)
+    }
+
+    /// Takes back what was asked for in this episode, so that it never leaves; of what has left, the future is
+    /// dropped.
+    pub fn withdraw(&mut self, id: i32, asked_in: u64) {
+        if asked_in == self.episode {
+            self.pending.take(id);
+        }
+        self.tasks.forget(id);
     }
 
     /// Has a task tried again when it fails. Like every option, only in the episode that asked.
@@ -250,6 +266,9 @@ impl Replay {
     /// An event that records an action meets the action of its id.
     fn meet(&mut self, id: i32, recorded: (&str, &str)) {
         if self.terminated.is_some() {
+            return;
+        }
+        if self.rewound && recorded.0 == mismatch::TIMER_CREATED && self.pending.get(id).is_none() {
             return;
         }
         if let Some(problem) = mismatch::compare(id, recorded, self.pending.get(id), self.completion.is_some()) {

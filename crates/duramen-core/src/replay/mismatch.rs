@@ -8,12 +8,15 @@ use alloc::string::{String, ToString};
 use duramen_proto::history_event::EventType;
 use duramen_proto::orchestrator_action::OrchestratorActionType;
 
+/// The kind of the event that records a timer.
+pub(super) const TIMER_CREATED: &str = "TimerCreated";
+
 /// What an event records, if it records an action: the kind and the name.
 pub(super) fn recorded(event: &EventType) -> Option<(&'static str, &str)> {
     Some(match event {
         EventType::TaskScheduled(task) => ("TaskScheduled", &task.name),
         EventType::SubOrchestrationInstanceCreated(child) => ("SubOrchestrationInstanceCreated", &child.name),
-        EventType::TimerCreated(_) => ("TimerCreated", ""),
+        EventType::TimerCreated(_) => (TIMER_CREATED, ""),
         EventType::EventSent(sent) => ("EventSent", &sent.name),
         EventType::EntityOperationSignaled(signal) => ("EntityOperationSignaled", &signal.operation),
         EventType::EntityOperationCalled(call) => ("EntityOperationCalled", &call.operation),
@@ -49,7 +52,7 @@ fn asked(action: &OrchestratorActionType) -> (&'static str, &'static str, &str) 
         OrchestratorActionType::CreateSubOrchestration(child) => {
             ("CreateSubOrchestration", "SubOrchestrationInstanceCreated", &child.name)
         }
-        OrchestratorActionType::CreateTimer(_) => ("CreateTimer", "TimerCreated", ""),
+        OrchestratorActionType::CreateTimer(_) => ("CreateTimer", TIMER_CREATED, ""),
         OrchestratorActionType::SendEvent(sent) => ("SendEvent", "EventSent", &sent.name),
         OrchestratorActionType::CompleteOrchestration(_) => ("CompleteOrchestration", "ExecutionCompleted", ""),
         OrchestratorActionType::TerminateOrchestration(_) => ("TerminateOrchestration", "", ""),

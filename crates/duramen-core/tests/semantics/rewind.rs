@@ -50,6 +50,7 @@ fn the_failure_goes_and_the_rest_is_kept() {
             OrchestratorStarted
             TaskCompleted #1 "a"
             OrchestratorStarted
+            ExecutionRewound "again"
             "##,
         );
         hub.join(WORKER, in_process());
@@ -62,6 +63,7 @@ fn the_failure_goes_and_the_rest_is_kept() {
             OrchestratorStarted
             TaskCompleted #1 "a"
             OrchestratorStarted
+            ExecutionRewound "again"
             OrchestratorStarted
             #2 TaskScheduled Flaky
             OrchestratorStarted

@@ -43,7 +43,7 @@ pub(crate) struct Driver {
     arrived: VecDeque<Incoming>,
     now: Time,
     jumps: Jumps,
-    /// When a deadline of a virtual clock is to be taken for reached.
+    /// When the end of an open turn is to be taken for reached on a virtual clock.
     nudge: Option<(Instant, Time)>,
     unsynced: Unsynced,
     spare: Spare,

@@ -4,7 +4,6 @@ use super::{Driver, Phase};
 use crate::clock::Clock;
 use crate::hub::Shared;
 use crate::pool::{Pool, Task};
-use duramen_core::limits::OPEN_TURN;
 use duramen_core::time::Time;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,14 +39,13 @@ impl Driver {
     }
 
     /// A checkpoint that stays open for episodes does so for a moment of real time, also on a virtual
-    /// clock: an episode that never returns would keep it open for ever.
+    /// clock: an episode that never returns would keep it open for ever. The clock does not move by it.
     fn nudge(&mut self, now: Instant) -> Option<Instant> {
-        let due = self.deadline()?;
-        let pause = due.since(self.now);
-        if pause > OPEN_TURN {
-            return None;
-        }
-        let at = now + pause;
+        let due = self.slices.iter().filter_map(|slice| slice.partition.turn_deadline()).min()?;
+        let at = match self.nudge {
+            Some((at, known)) if known == due => at,
+            _ => now + due.since(self.now),
+        };
         self.nudge = Some((at, due));
         Some(at)
     }

@@ -9,6 +9,7 @@ use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId};
 use duramen_core::partition::{Config, Input, Partition};
 use duramen_core::request::Request;
+use duramen_core::time::Time;
 use duramen_core::work::{Answer, WorkerId};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -235,10 +236,11 @@ impl Driver {
         if matches!(self.phase, Phase::Stopped(_)) {
             return;
         }
+        let now = self.time_of_cuts();
         let mut before: Option<(PartitionId, Epoch, Checkpoint)> = None;
         for slice in &mut self.slices {
             let bytes = slice.partition.turn_bytes();
-            let Some(checkpoint) = slice.partition.cut(self.now) else {
+            let Some(checkpoint) = slice.partition.cut(now) else {
                 continue;
             };
             slice.unsynced.push_back((checkpoint.number, bytes));
@@ -258,6 +260,18 @@ impl Driver {
         }
     }
 
+    /// The hub's time, or on a virtual clock the end of an open turn that has been open for as long as it may
+    /// in real time.
+    fn time_of_cuts(&mut self) -> Time {
+        match self.nudge {
+            Some((at, due)) if at <= Instant::now() => {
+                self.nudge = None;
+                self.now.max(due)
+            }
+            _ => self.now,
+        }
+    }
+
     fn look_at_the_clock(&mut self, shared: &Shared) {
         match &shared.options.clock {
             crate::Clock::Wall => {
@@ -265,11 +279,6 @@ impl Driver {
                 self.jumps.look(Instant::now(), self.now);
             }
             crate::Clock::Virtual(clock) => {
-                if let Some((at, deadline)) = self.nudge.take()
-                    && at <= Instant::now()
-                {
-                    clock.reach(deadline);
-                }
                 self.now = clock.now();
             }
         }

@@ -5,6 +5,7 @@ use super::timer::fire_at;
 use crate::callee::Output;
 use crate::json::JsonError;
 use crate::{RetryPolicy, TaskFailed, failure};
+use duramen_core::limits::{check_instance_id, check_name};
 use duramen_proto::orchestrator_action::OrchestratorActionType;
 use duramen_proto::{CreateTimerAction, TaskFailureDetails};
 use std::fmt;
@@ -54,12 +55,14 @@ impl<O> Call<O> {
         let Parts { shared, kind, name } = parts;
         shared.step(if kind == "activity" { "call_activity" } else { "call_sub_orchestrator" });
         let mut replay = shared.replay.borrow_mut();
-        let state = match input {
-            Ok(input) => State::Running(replay.ask(action(input))),
-            Err(error) => State::Failed(Box::new(TaskFailureDetails {
-                is_non_retriable: true,
-                ..failure::details("InvalidInput", format!("the input for {kind} {name} cannot be sent: {error}"))
-            })),
+        let failed = |error_type: &str, message: String| {
+            let details = failure::details(error_type, message);
+            State::Failed(Box::new(TaskFailureDetails { is_non_retriable: true, ..details }))
+        };
+        let state = match (check_name(kind, &name), input) {
+            (Ok(()), Ok(input)) => State::Running(replay.ask(action(input))),
+            (Err(problem), _) => failed("InvalidName", problem.to_string()),
+            (_, Err(error)) => failed("InvalidInput", format!("the input for {kind} {name} cannot be sent: {error}")),
         };
         let asked_in = replay.episode();
         drop(replay);
@@ -106,7 +109,7 @@ impl<O> Call<O> {
             return self;
         }
         let instance_id = instance_id.into();
-        if let Err(error) = duramen_core::limits::check_instance_id(&instance_id) {
+        if let Err(error) = check_instance_id(&instance_id) {
             self.fail("InvalidOption", error.to_string());
             return self;
         }
@@ -121,6 +124,10 @@ impl<O> Call<O> {
     /// Adds a tag.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let (key, value) = (key.into(), value.into());
+        if let Err(error) = check_name("tag", &key) {
+            self.fail("InvalidOption", error.to_string());
+            return self;
+        }
         self.amend("tag", |action| match action {
             OrchestratorActionType::ScheduleTask(task) => drop(task.tags.insert(key, value)),
             OrchestratorActionType::CreateSubOrchestration(child) => drop(child.tags.insert(key, value)),
@@ -169,7 +176,14 @@ impl<O> Call<O> {
     }
 
     fn fail(&mut self, error_type: &str, message: String) {
-        self.forget();
+        let mut replay = self.shared.replay.borrow_mut();
+        if let State::Running(id) = self.state {
+            replay.withdraw(id, self.asked_in);
+        }
+        if let Some(timer) = self.timer.take() {
+            replay.withdraw(timer, self.asked_in);
+        }
+        drop(replay);
         let details = failure::details(error_type, message);
         self.state = State::Failed(Box::new(TaskFailureDetails { is_non_retriable: true, ..details }));
     }

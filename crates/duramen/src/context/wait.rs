@@ -4,6 +4,7 @@ use super::shared::Shared;
 use super::timer::fire_at;
 use crate::callee::Output;
 use crate::{TaskFailed, failure};
+use duramen_core::limits::check_name;
 use duramen_core::replay::WaitId;
 use duramen_proto::orchestrator_action::OrchestratorActionType;
 use duramen_proto::{CreateTimerAction, TaskFailureDetails};
@@ -58,6 +59,9 @@ impl<T: Output> Future for EventWait<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let polled = this.shared.replay.borrow_mut().poll_wait(this.id, cx.waker());
+        if let Err(problem) = check_name("event", &this.name) {
+            return Poll::Ready(Err(this.failed("InvalidName", problem.to_string(), true)));
+        }
         if let Poll::Ready(data) = polled {
             return Poll::Ready(T::from_result(data.as_deref()).map_err(|error| {
                 this.failed("InvalidInput", format!("the event's data does not fit: {error}"), true)

@@ -50,15 +50,17 @@ pub fn replay_check_with<F: Orchestrator>(app: App, _: F, history: &str) -> Resu
     let instance = started.and_then(|started| started.orchestration_instance.as_ref());
     let id = instance.map_or(String::new(), |instance| instance.instance_id.clone());
     let recorded = Recorded::new(&history.events);
-    let end = replay(Arc::new(app), id, history.events);
+    let end = replay(Arc::new(app), id, history.events, recorded.rewound);
     recorded.meet(&end).map_err(ReplayError::DoesNotFit)
 }
 
 /// Runs all events as the past, on a plain thread: orchestrators never run within an async runtime.
-fn replay(app: Arc<App>, id: String, events: Vec<HistoryEvent>) -> End {
+fn replay(app: Arc<App>, id: String, events: Vec<HistoryEvent>, rewound: bool) -> End {
     let run = move || {
         let events = events.into_iter().map(|event| Ok::<_, Infallible>((event, true)));
-        let Ok(end) = Execution::new(&app, &id, None).run(events);
+        let execution = Execution::new(&app, &id, None);
+        let mut execution = if rewound { execution.rewound() } else { execution };
+        let Ok(end) = execution.run(events);
         end
     };
     std::thread::spawn(run).join().expect("a panic of the code is caught where it runs")

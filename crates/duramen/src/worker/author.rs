@@ -42,6 +42,12 @@ impl Execution {
         Self { shared, author }
     }
 
+    /// Says that the history was rewound.
+    pub(crate) fn rewound(self) -> Self {
+        self.shared.replay.borrow_mut().set_rewound();
+        self
+    }
+
     /// Runs one episode over encoded events.
     pub(crate) fn episode(&mut self, past: &[bytes::Bytes], new: &[bytes::Bytes]) -> Result<End, prost::DecodeError> {
         let past = past.iter().map(|event| (event, true));

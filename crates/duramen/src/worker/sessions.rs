@@ -87,8 +87,13 @@ impl Sessions {
     }
 
     fn begin(&self, work: &OrchestratorWork) -> Twice {
-        let default_version = self.default_version.clone();
-        Twice::new(Begin { app: &self.app, instance_id: work.instance.as_str(), default_version }, self.run_twice)
+        let begin = Begin {
+            app: &self.app,
+            instance_id: work.instance.as_str(),
+            default_version: self.default_version.clone(),
+            rewound: work.session.rewinds > 0,
+        };
+        Twice::new(begin, self.run_twice)
     }
 
     fn keep(&mut self, run: Run, session: Session, execution: Twice) {

@@ -14,11 +14,14 @@ pub(super) struct Begin<'a> {
     pub(super) app: &'a Arc<App>,
     pub(super) instance_id: &'a str,
     pub(super) default_version: Option<Arc<str>>,
+    /// Whether the history was rewound.
+    pub(super) rewound: bool,
 }
 
 impl Begin<'_> {
     fn execution(&self) -> Execution {
-        Execution::new(self.app, self.instance_id, self.default_version.clone())
+        let execution = Execution::new(self.app, self.instance_id, self.default_version.clone());
+        if self.rewound { execution.rewound() } else { execution }
     }
 }
 

@@ -93,6 +93,8 @@ impl Audit {
 pub fn episode(work: &OrchestratorWork, past: &[HistoryEvent]) {
     let new = decode(&work.new);
     new.iter().for_each(|event| drop(line(event)));
+    let is_rewound = |event: &HistoryEvent| matches!(event.event_type, Some(EventType::ExecutionRewound(_)));
+    assert!(!past.iter().chain(&new).any(is_rewound), "workers are not shown rewinds (trap 12)");
     let is_start = |event: &HistoryEvent| matches!(event.event_type, Some(EventType::OrchestratorStarted(_)));
     let time = |event: &HistoryEvent| Time::from(event.timestamp.expect("every event has a time"));
     let first = new.first().expect("new events are never empty");

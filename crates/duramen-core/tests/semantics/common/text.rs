@@ -83,6 +83,7 @@ fn body(event: &EventType) -> (bool, String) {
         EventType::EventSent(e) => (true, format!("EventSent {} {}{}", e.instance_id, e.name, text(&e.input))),
         EventType::EventRaised(e) => (false, format!("EventRaised {}{}", e.name, text(&e.input))),
         EventType::ExecutionSuspended(e) => (false, format!("ExecutionSuspended{}", text(&e.input))),
+        EventType::ExecutionRewound(e) => (false, format!("ExecutionRewound{}", text(&e.reason))),
         EventType::ExecutionResumed(e) => (false, format!("ExecutionResumed{}", text(&e.input))),
         other => panic!("no worker may see this: {other:?}"),
     }

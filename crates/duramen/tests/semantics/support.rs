@@ -1,0 +1,96 @@
+//! What the scenarios have in common.
+
+use duramen::prelude::*;
+use duramen::testing::TestHub;
+use duramen_core::time::Time;
+use std::time::Duration;
+
+/// Runs a scenario with sessions in memory; with instances that leave it whenever they may, so that every episode
+/// begins with a load and a replay; and with several partitions, between which instances send messages, and every
+/// episode run twice.
+pub(crate) async fn check(hub: impl Fn() -> TestHub, scenario: impl AsyncFn(&TestHub)) {
+    // Shown when the scenario fails.
+    eprintln!("with sessions in memory");
+    scenario(&hub()).await;
+    eprintln!("with instances that leave memory whenever they may");
+    scenario(&hub().evict_at_once()).await;
+    eprintln!("with three partitions");
+    scenario(&hub().options(|options| options.partitions = 3).run_twice()).await;
+}
+
+/// Returns when everything has been done that needs neither time nor a client.
+pub(crate) async fn idle(t: &TestHub) {
+    let wait = t.client().wait_for_completion("nobody-has-this-id").timeout(Duration::from_nanos(1));
+    wait.await.expect_err("there is no such instance");
+}
+
+/// The state of an instance that exists.
+pub(crate) async fn state(t: &TestHub, id: &str) -> Instance {
+    t.client().get(id).await.expect("the hub answers").unwrap_or_else(|| panic!("there is no instance {id}"))
+}
+
+/// The history of an instance, a line an event: its id, and its kind with what it is about.
+pub(crate) async fn history(t: &TestHub, id: &str) -> Vec<String> {
+    lines(&t.client().history(id).await.expect("it has a history").to_text())
+}
+
+/// The same of a history's text.
+pub(crate) fn lines(text: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let mut words = line.split(' ');
+        let (id, _time, kind) = (words.next()?, words.next()?, words.next()?);
+        Some(format!("{id} {kind}"))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Why an instance failed.
+pub(crate) fn failure(error: ClientError) -> TaskFailed {
+    match error {
+        ClientError::Failed { failure, .. } => failure,
+        other => panic!("it should have failed, but: {other}"),
+    }
+}
+
+pub(crate) fn refusal(error: ClientError) -> Refusal {
+    match error {
+        ClientError::Refused(refusal) => refusal,
+        other => panic!("it should have been refused, but: {other}"),
+    }
+}
+
+/// Whole milliseconds since a time. Episodes at one time of the clock are a microsecond apart.
+pub(crate) fn millis_since(t: &TestHub, begun: Time) -> u128 {
+    t.clock().now().since(begun).as_millis()
+}
+
+pub(crate) const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+pub(crate) const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+/// Ends with the number that is raised as "go".
+#[orchestrator]
+pub(crate) async fn wait_for_go(ctx: OrchestrationContext, _: ()) -> Result<u64> {
+    Ok(ctx.wait_for_event("go").await?)
+}
+
+/// Gives back what it was given.
+#[orchestrator]
+pub(crate) async fn echo(_ctx: OrchestrationContext, text: String) -> Result<String> {
+    Ok(text)
+}
+
+/// Fails with what it was given.
+#[orchestrator]
+pub(crate) async fn fail(_ctx: OrchestrationContext, text: String) -> Result<()> {
+    Err(Error::msg(text))
+}
+
+/// A hub with the functions above.
+pub(crate) fn hub() -> TestHub {
+    TestHub::new().orchestrator(WaitForGo).orchestrator(Echo).orchestrator(Fail)
+}
