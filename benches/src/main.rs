@@ -24,7 +24,7 @@ use clap::Parser;
 use drive::Caller;
 use duramen::prelude::*;
 use duramen::worker::WorkerOptions;
-use duramen::{TaskHub, Worker};
+use duramen::{RunningWorker, TaskHub};
 use duramen_embedded::{Counters, Embedded, SegmentSizes};
 use duramen_hub::Hub;
 use latencies::Latencies;
@@ -134,7 +134,7 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<Report> {
 /// A hub with a worker, and its store.
 struct Bench {
     hub: TaskHub,
-    worker: Worker,
+    worker: RunningWorker,
     caller: Caller,
 }
 

@@ -39,8 +39,11 @@ impl Answer {
 }
 
 impl Server {
-    fn start(folder: &std::path::Path) -> Self {
-        let mut child = support::example("http_start", folder).arg("0").spawn().expect("it starts");
+    /// Its orchestration rests for `pause_ms` before it greets.
+    fn start(folder: &std::path::Path, pause_ms: u32) -> Self {
+        let mut command = support::example("http_start", folder);
+        let command = command.arg("0").env("DURAMEN_EXAMPLE_PAUSE_MS", pause_ms.to_string());
+        let mut child = command.spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output is a pipe")).read_line(&mut line).expect("it says where");
         let address = line.trim().strip_prefix("listening on http://").expect("it says where").to_owned();
@@ -82,7 +85,7 @@ impl Server {
 #[test]
 fn a_start_says_where_to_look_and_the_result_is_there() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Server::start(folder.path());
+    let server = Server::start(folder.path(), 10);
 
     let started = server.call("POST", "/orchestrators/GreetLater", "\"Tokyo\"");
     assert_eq!(started.status, 202, "{}", started.body);
@@ -105,7 +108,7 @@ fn a_start_says_where_to_look_and_the_result_is_there() {
 #[test]
 fn the_links_of_the_payload_work() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Server::start(folder.path());
+    let server = Server::start(folder.path(), 3_600_000);
     let payload = server.call("POST", "/orchestrators/GreetLater", "\"Oslo\"").json();
     let link = |name: &str| server.path(payload[name].as_str().expect("a URL")).replace("{text}", "enough");
 
@@ -120,7 +123,7 @@ fn the_links_of_the_payload_work() {
 #[test]
 fn what_cannot_be_done_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Server::start(folder.path());
+    let server = Server::start(folder.path(), 10);
     assert_eq!(server.call("POST", "/orchestrators/GreetLater", "{").status, 400);
     assert_eq!(server.call("GET", "/instances/nobody", "").status, 404);
 }

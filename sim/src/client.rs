@@ -126,15 +126,16 @@ impl World {
         let id = if fresh { format!("fresh-{}", self.number()) } else { id };
         let mark = format!("c{}", self.number());
         self.causes.starts.insert(mark.clone(), id.clone());
-        let program =
-            Program { mark, seed: self.rng.next() >> 8, depth: self.rng.below(3) as u64, generation: 0 };
+        let program = Program { mark, seed: self.rng.next() >> 8, depth: self.rng.below(3) as u64, generation: 0 };
         let on_existing = match self.rng.below(10) {
             0..4 => OnExisting::Reject,
             4 => OnExisting::Attach,
             5 => OnExisting::AttachAny,
             6 => OnExisting::Replace(vec![]),
             7 => OnExisting::Replace(vec![S::Running, S::Completed]),
-            _ => OnExisting::Replace(vec![S::Running, S::Pending, S::Suspended, S::Terminated, S::Failed, S::Completed]),
+            _ => {
+                OnExisting::Replace(vec![S::Running, S::Pending, S::Suspended, S::Terminated, S::Failed, S::Completed])
+            }
         };
         let later = self.now.plus(Duration::from_millis(*self.rng.pick(&[0, 3, 40_000])));
         let scheduled = match self.rng.below(10) {
@@ -142,7 +143,7 @@ impl World {
             1 => Some(later.into()),
             _ => None,
         };
-        Request::Start(Start {
+        Request::Start(Box::new(Start {
             request: CreateInstanceRequest {
                 instance_id: id,
                 name: "Program".into(),
@@ -153,7 +154,7 @@ impl World {
             },
             fresh,
             on_existing,
-        })
+        }))
     }
 }
 

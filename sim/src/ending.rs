@@ -218,10 +218,7 @@ impl World {
             for event in &run.history {
                 let event = decode(event);
                 by_hub |= event.event_id == -1
-                    && matches!(
-                        event.event_type,
-                        Some(duramen_proto::history_event::EventType::ExecutionCompleted(_))
-                    );
+                    && matches!(event.event_type, Some(duramen_proto::history_event::EventType::ExecutionCompleted(_)));
                 if by_hub {
                     break;
                 }

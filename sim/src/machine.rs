@@ -20,8 +20,16 @@ use std::time::Duration;
 pub(crate) enum Waiting {
     Nothing,
     /// For results of actions.
-    All { ids: BTreeSet<i32>, attempts: u32, tolerate: bool, failed: Option<String> },
-    Event { name: String, timer: Option<i32> },
+    All {
+        ids: BTreeSet<i32>,
+        attempts: u32,
+        tolerate: bool,
+        failed: Option<String>,
+    },
+    Event {
+        name: String,
+        timer: Option<i32>,
+    },
 }
 
 /// What an action that is open was.
@@ -154,8 +162,7 @@ impl Machine {
                         asked.name == was.name && asked.input == was.input
                     }
                     (Some(Action::CreateSubOrchestration(asked)), EventType::SubOrchestrationInstanceCreated(was)) => {
-                        asked.name == was.name
-                            && (asked.instance_id.is_empty() || asked.instance_id == was.instance_id)
+                        asked.name == was.name && (asked.instance_id.is_empty() || asked.instance_id == was.instance_id)
                     }
                     (Some(Action::CreateTimer(_)), EventType::TimerCreated(_)) => true,
                     (Some(Action::SendEvent(asked)), EventType::EventSent(was)) => {

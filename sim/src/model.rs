@@ -130,9 +130,7 @@ pub(crate) fn decode(event: &Bytes) -> HistoryEvent {
 }
 
 pub(crate) fn kind(event: &Bytes) -> EventType {
-    decode(event)
-        .event_type
-        .unwrap_or_else(|| fail("history is well-formed", "an event without a type".into()))
+    decode(event).event_type.unwrap_or_else(|| fail("history is well-formed", "an event without a type".into()))
 }
 
 /// The text that makes an inbound event unlike every other.
@@ -297,9 +295,11 @@ impl State {
                 self.note(&instance.head.id, NOBODY);
                 if let Some(judge) = judge {
                     judge.cover.count("model: purged");
-                    let ended = instance.run.history.last().is_some_and(|last| {
-                        matches!(kind(last), EventType::ExecutionCompleted(_))
-                    });
+                    let ended = instance
+                        .run
+                        .history
+                        .last()
+                        .is_some_and(|last| matches!(kind(last), EventType::ExecutionCompleted(_)));
                     ensure!(ended, "only what has ended is purged", "{} was live", instance.head.id);
                 }
             }
@@ -339,7 +339,11 @@ impl State {
             // A rewind.
             ensure!(
                 instance.tail.status == FAILED
-                    || instance.run.history.last().is_none_or(|last| !matches!(kind(last), EventType::ExecutionCompleted(_))),
+                    || instance
+                        .run
+                        .history
+                        .last()
+                        .is_none_or(|last| !matches!(kind(last), EventType::ExecutionCompleted(_))),
                 "only what failed is rewound",
                 "{} is {}",
                 head.id,
@@ -417,7 +421,11 @@ impl State {
             let execution =
                 asker.orchestration_instance.as_ref().and_then(|at| at.execution_id.clone()).unwrap_or_default();
             let run = instance.head.parent.as_ref().map(|parent| parent.run);
-            judge.cover.count(if run.is_some() { "model: child made" } else { "model: child made that nobody waits for" });
+            judge.cover.count(if run.is_some() {
+                "model: child made"
+            } else {
+                "model: child made that nobody waits for"
+            });
             let Some(run) = run else { return };
             let left = self.children.entry((run, asker.task_scheduled_id)).or_default();
             *left -= 1;
@@ -430,11 +438,7 @@ impl State {
         } else if judge.causes.starts.get(&mark) == Some(&id) {
             judge.cover.count("model: started");
             let once = self.arrived.insert(format!("start {mark}"), birth).is_none();
-            ensure!(
-                once || judge.causes.restarts.contains_key(&id),
-                "a start makes one instance",
-                "{id} with {mark}"
-            );
+            ensure!(once || judge.causes.restarts.contains_key(&id), "a start makes one instance", "{id} with {mark}");
         } else {
             judge.cover.count("model: restarted");
             ensure!(
@@ -528,7 +532,13 @@ impl State {
                     before.status,
                     tail.status
                 );
-                let expected = if tail.suspended { OrchestrationStatus::Suspended as i32 } else if tail.begun { RUNNING } else { PENDING };
+                let expected = if tail.suspended {
+                    OrchestrationStatus::Suspended as i32
+                } else if tail.begun {
+                    RUNNING
+                } else {
+                    PENDING
+                };
                 ensure!(
                     tail.status == expected,
                     "the status of a live instance is what it does",
@@ -561,7 +571,8 @@ impl State {
             instance.head.id
         );
         instance.next_arrival += 1;
-        let over = instance.run.history.last().is_some_and(|last| matches!(kind(last), EventType::ExecutionCompleted(_)));
+        let over =
+            instance.run.history.last().is_some_and(|last| matches!(kind(last), EventType::ExecutionCompleted(_)));
         instance.run.inbox.insert(arrived.sequence, arrived.event.clone());
         let (birth, id) = (instance.head.birth, instance.head.id.clone());
         if moves_on(&what) {
@@ -680,7 +691,8 @@ impl State {
                     "{what:?} at {id}"
                 );
                 let of = promises.tasks_closed.iter().find(|(_, task)| {
-                    task.run == run && matches!(place(task.event.as_ref()), Place::Here(event) if decode(event).event_id == asked)
+                    task.run == run
+                        && matches!(place(task.event.as_ref()), Place::Here(event) if decode(event).event_id == asked)
                 });
                 let of = of.map(|(key, _)| *key);
                 ensure!(of.is_some(), "a result closes its task", "{what:?} at {id}");
@@ -794,7 +806,8 @@ impl State {
             "{id}: {opens:?}"
         );
         let instance = self.of_run(parts.run, "History");
-        let over = instance.run.history.last().is_some_and(|last| matches!(kind(last), EventType::ExecutionCompleted(_)));
+        let over =
+            instance.run.history.last().is_some_and(|last| matches!(kind(last), EventType::ExecutionCompleted(_)));
         ensure!(!over, "nothing follows ExecutionCompleted", "{id}");
         instance.run.history.extend(events);
         let episode = instance.run.episodes;
@@ -878,7 +891,11 @@ impl State {
             let what = kind(&event);
             let gone = self.runs.get(&run).and_then(|birth| self.instances.get(birth)).is_none_or(|instance| {
                 instance.head.run != run
-                    || instance.run.history.last().is_some_and(|last| matches!(kind(last), EventType::ExecutionCompleted(_)))
+                    || instance
+                        .run
+                        .history
+                        .last()
+                        .is_some_and(|last| matches!(kind(last), EventType::ExecutionCompleted(_)))
             });
             ensure!(
                 recorded || gone || matches!(what, EventType::ExecutionRewound(_)) || self.rewound.contains(&run),
@@ -938,13 +955,13 @@ impl State {
             outstanding.timers.extend(instance.run.timers.values().map(|timer| (id.clone(), timer.clone())));
         }
         let due = |timer: &Timer| Time::from(timer.due.unwrap_or_default());
-        outstanding
-            .timers
-            .sort_by_key(|(_, timer)| (due(timer), timer.key.map(|key| (key.run, key.number))));
+        outstanding.timers.sort_by_key(|(_, timer)| (due(timer), timer.key.map(|key| (key.run, key.number))));
         let mark = |source: u32, target: u32, sequence: u64| PairMark { source, target, sequence };
         for ((source, target, sequence), message) in &self.outbox {
             if mine(*source) {
-                outstanding.outbox.push(Sent { mark: Some(mark(*source, *target, *sequence)), message: message.clone() });
+                outstanding
+                    .outbox
+                    .push(Sent { mark: Some(mark(*source, *target, *sequence)), message: message.clone() });
             }
         }
         for ((source, target), sequence) in &self.received {

@@ -127,7 +127,8 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn of(seed: u64, without: &Without, rng: &mut Rng) -> Self {
         let quiet = rng.percent(10);
-        let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| rng.percent(if quiet { 10 } else { 55 })).collect();
+        let mut faults: Vec<Fault> =
+            Fault::ALL.into_iter().filter(|_| rng.percent(if quiet { 10 } else { 55 })).collect();
         faults.retain(|fault| !without.faults.contains(fault));
         let names = (0..NAMES).filter(|name| !without.names.contains(name)).collect();
         let _ = seed;

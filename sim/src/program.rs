@@ -41,26 +41,51 @@ pub(crate) enum ChildId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Runs activities and waits for all of them.
-    Activities { count: usize, attempts: u32, tolerate: bool },
+    Activities {
+        count: usize,
+        attempts: u32,
+        tolerate: bool,
+    },
     /// Waits for a time.
-    Timer { ms: u64 },
+    Timer {
+        ms: u64,
+    },
     /// Waits for an event, for a time or for ever.
-    Event { name: usize, timeout_ms: Option<u64> },
+    Event {
+        name: usize,
+        timeout_ms: Option<u64>,
+    },
     /// Runs another orchestrator.
-    Child { id: ChildId, forget: bool, tolerate: bool },
+    Child {
+        id: ChildId,
+        forget: bool,
+        tolerate: bool,
+    },
     /// Sends an event.
-    Send { to: usize, name: usize },
+    Send {
+        to: usize,
+        name: usize,
+    },
     /// Sends an event to itself.
-    SendSelf { name: usize },
+    SendSelf {
+        name: usize,
+    },
     /// Sets the custom status.
     Status(String),
     /// Terminates another instance.
-    Terminate { to: usize, recurse: bool },
+    Terminate {
+        to: usize,
+        recurse: bool,
+    },
     /// Begins something and does not wait for it.
     LeaveActivity,
-    LeaveTimer { ms: u64 },
+    LeaveTimer {
+        ms: u64,
+    },
     /// Goes on as a new generation.
-    Again { carry: bool },
+    Again {
+        carry: bool,
+    },
     /// Fails.
     Fail,
 }
@@ -86,10 +111,9 @@ pub(crate) fn steps(input: &Input) -> Vec<Step> {
                 tolerate: rng.percent(40),
             },
             30..42 => Step::Timer { ms: *rng.pick(&[0, 1, 20, 1_000, 30_000, 600_000]) },
-            42..58 => Step::Event {
-                name: rng.below(3),
-                timeout_ms: rng.percent(60).then(|| *rng.pick(&[5, 2_000, 90_000])),
-            },
+            42..58 => {
+                Step::Event { name: rng.below(3), timeout_ms: rng.percent(60).then(|| *rng.pick(&[5, 2_000, 90_000])) }
+            }
             58..72 if input.depth > 0 => Step::Child {
                 id: match rng.below(3) {
                     0 => ChildId::Hub,

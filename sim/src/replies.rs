@@ -70,10 +70,7 @@ impl Moment<'_> {
                     && execution(&instance.run.history) == execution(events)
                     && !events.is_empty()
                 {
-                    see(
-                        self.deposed || instance.run.history.starts_with(events),
-                        "a history that is shown is durable",
-                    );
+                    see(self.deposed || instance.run.history.starts_with(events), "a history that is shown is durable");
                 }
             }
             Reply::Refused(refusal) => self.refused(call, refusal, &facets),

@@ -99,9 +99,8 @@ pub fn run_one(seed: u64, without: &Without, tells: bool) -> Outcome {
 /// Leaves out whatever the failure of a seed does not need.
 pub fn shrink(seed: u64, violation: &Violation) -> Without {
     let mut without = Without::default();
-    let fails = |without: &Without| {
-        run_one(seed, without, false).violation.is_some_and(|found| found.check == violation.check)
-    };
+    let fails =
+        |without: &Without| run_one(seed, without, false).violation.is_some_and(|found| found.check == violation.check);
     for fault in Fault::ALL {
         let mut less = without.clone();
         less.faults.push(fault);

@@ -108,7 +108,7 @@ impl World {
         }
         let fresh = self
             .tokens
-            .insert(item.token.0, Issued { worker: to.0, instance: instance_of(&item).to_owned(), item: key, epoch, answered: false })
+            .insert(item.token.0, Issued { instance: instance_of(&item).to_owned(), item: key, epoch, answered: false })
             .is_none();
         ensure!(fresh, "a token is given out once", "{}", item.token);
         tell!(self, "worker {} gets {}", to.0, name(&item));
@@ -454,7 +454,7 @@ impl World {
         let current = self
             .tokens
             .get(&token.0)
-            .is_some_and(|issued| !issued.answered && issued.worker == worker && names(&answer, issued) && self.latest.get(&(epoch, issued.item.clone())) == Some(&token.0));
+            .is_some_and(|issued| !issued.answered && names(&answer, issued) && self.latest.get(&(epoch, issued.item.clone())) == Some(&token.0));
         let Some(part) = part else {
             self.cover.count("model: an answer to a lease that is over");
             return;

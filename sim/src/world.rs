@@ -24,7 +24,6 @@ use std::time::Duration;
 /// A token that was given out.
 #[derive(Clone, Debug)]
 pub(crate) struct Issued {
-    pub(crate) worker: u64,
     pub(crate) instance: String,
     pub(crate) item: Key,
     pub(crate) epoch: u32,
@@ -283,9 +282,8 @@ impl World {
             }
             Event::Appended { partition, epoch, number, position } => {
                 let expected = self.pending.pop_front();
-                let matches = expected
-                    .as_ref()
-                    .is_some_and(|next| next.epoch == epoch.0 && next.checkpoint.number == number);
+                let matches =
+                    expected.as_ref().is_some_and(|next| next.epoch == epoch.0 && next.checkpoint.number == number);
                 ensure!(
                     matches,
                     "only what its owner submitted becomes durable, in order",
@@ -335,11 +333,7 @@ impl World {
                     "the store works",
                     "{failure}"
                 );
-                ensure!(
-                    failure.reason.contains("lets fail"),
-                    "the store works",
-                    "{failure}"
-                );
+                ensure!(failure.reason.contains("lets fail"), "the store works", "{failure}");
                 self.failed = true;
             }
         }

@@ -9,7 +9,7 @@ const USAGE: &str = "usage: cargo xtask VERB
 
   pure     prove that duramen-core has no std, clock, randomness or hash order in it
   ci       what .ci/run does
-  nightly  the same with larger numbers: takes an hour or more";
+  nightly  the same with larger numbers, 20,000 seeds of the simulator, 1,000 kills: takes hours";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let outcome = match verb.as_slice() {
         ["pure"] => pure::run(&root()),
         ["ci"] => run(Command::new("bash").arg(".ci/run")),
-        ["nightly"] => run(Command::new("bash").arg(".ci/run").envs(NIGHTLY)),
+        ["nightly"] => nightly(),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
@@ -29,8 +29,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// What makes the tests that have a size take a larger one.
-const NIGHTLY: [(&str, &str); 2] = [("PROPTEST_CASES", "20000"), ("DURAMEN_KILLS", "1000")];
+/// Everything of `ci` with more cases of each property, then many seeds of the simulator and many kills under load,
+/// in release.
+fn nightly() -> Result<(), String> {
+    run(Command::new("bash").arg(".ci/run").env("PROPTEST_CASES", "10000"))?;
+    let release = ["run", "--release", "--package"];
+    run(Command::new("cargo").args(release).args(["duramen-sim", "--", "--seeds", "20000"]))?;
+    run(Command::new("cargo").args(release).args(["duramen-torture", "--", "run", "--kills", "1000"]))
+}
 
 /// The root of the repository.
 fn root() -> PathBuf {

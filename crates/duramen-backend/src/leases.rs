@@ -13,7 +13,6 @@ pub struct Leases {
 
 struct Lease {
     partition: PartitionId,
-    slots: Vec<Slot>,
     last: u64,
 }
 
@@ -35,13 +34,13 @@ impl Leases {
     }
 
     /// Gives the slots to a partition. What held any of them before has lost its lease.
-    pub fn grant(&mut self, partition: PartitionId, epoch: Epoch, slots: Vec<Slot>) {
+    pub fn grant(&mut self, partition: PartitionId, epoch: Epoch, slots: &[Slot]) {
         self.seen(epoch);
-        for slot in &slots {
+        for slot in slots {
             let holder = std::mem::replace(&mut self.holders[usize::from(slot.0)], epoch.0);
             self.live.remove(&holder);
         }
-        self.live.insert(epoch.0, Lease { partition, slots, last: 0 });
+        self.live.insert(epoch.0, Lease { partition, last: 0 });
     }
 
     /// Lets the checkpoint with this number in, or says why not.
@@ -55,13 +54,9 @@ impl Leases {
                 Ok(())
             }
             Some(lease) => Err(format!("checkpoint {number} of epoch {} does not follow {}", epoch.0, lease.last)),
+            None if duramen_core::planted::has(duramen_core::planted::Bug::DeposedAppend) => Ok(()),
             None => Err(format!("epoch {} is not the newest of its slots; another owner has taken them", epoch.0)),
         }
-    }
-
-    /// The slots that an epoch holds.
-    pub fn slots(&self, epoch: Epoch) -> &[Slot] {
-        self.live.get(&epoch.0).map_or(&[], |lease| &lease.slots)
     }
 }
 
@@ -74,8 +69,8 @@ mod tests {
     #[test]
     fn a_lease_over_one_shared_slot_ends_the_whole_lease_before_it() {
         let mut leases = Leases::default();
-        leases.grant(ONE, Epoch(1), vec![Slot(1), Slot(2)]);
-        leases.grant(PartitionId(2), Epoch(2), vec![Slot(2), Slot(3)]);
+        leases.grant(ONE, Epoch(1), &[Slot(1), Slot(2)]);
+        leases.grant(PartitionId(2), Epoch(2), &[Slot(2), Slot(3)]);
         assert!(leases.admit(ONE, Epoch(1), 1).is_err());
         assert!(leases.admit(PartitionId(2), Epoch(2), 1).is_ok());
     }
@@ -83,7 +78,7 @@ mod tests {
     #[test]
     fn numbers_have_no_gap_and_no_repeat() {
         let mut leases = Leases::default();
-        leases.grant(ONE, Epoch(5), vec![Slot(0)]);
+        leases.grant(ONE, Epoch(5), &[Slot(0)]);
         assert!(leases.admit(ONE, Epoch(5), 2).is_err());
         assert!(leases.admit(ONE, Epoch(5), 1).is_ok());
         assert!(leases.admit(ONE, Epoch(5), 1).is_err());

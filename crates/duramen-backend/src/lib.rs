@@ -3,6 +3,23 @@
 //! A [`Backend`] is one store. Calls are submitted and return at once; what comes of them arrives
 //! as an [`Event`]. A backend is dumb: it writes checkpoints in order, folds their changes into rows
 //! and gives rows back, and never looks into a history event.
+//!
+//! ```text
+//! acquire, append ─► submission: fence and queue ─► journal: one batch ─► durable
+//!                      (leases)                       (Io, on files           │
+//!                                                      or on a disk)          ▼
+//! load, query ────────────────► tables ◄─ fold ─ settler: Appended, Settled, reads
+//! ```
+//!
+//! - [`journal`] is the truth, as pure code: it says what to write and is fed what was read.
+//! - [`recovery`] goes from the bytes of a journal to a store that can go on.
+//! - [`tables`] are what the settled checkpoints amount to, in memory.
+//! - [`submission`], [`leases`] and [`settler`] are the parts before and after the journal that
+//!   backends share.
+//! - [`Memory`] puts them together over a simulated [`disk`]; `duramen-embedded` does over files.
+//! - `conformance`, behind a feature, is what every backend has to pass.
+//!
+//! The crate knows nothing of event kinds, of instances' rules, and of real files.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -1,11 +1,12 @@
 //! The side of a store that comes after the journal: answers, tables, reads.
 
 use crate::outlet::Outlet;
-use crate::submission::Submitted;
+use crate::submission::{Encoded, Submitted};
 use crate::tables::Settling;
 use crate::{Event, Failure, Query, QueryId};
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{InstanceId, PartitionId, Position, StoreId};
+use prost::Message;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Settler {
     store: StoreId,
     outlet: Outlet,
-    durable: Mutex<Vec<(Position, Checkpoint)>>,
+    durable: Mutex<Vec<(Position, Encoded)>>,
     settling: Mutex<Settling>,
     failed: AtomicBool,
 }
@@ -88,8 +89,16 @@ impl Settler {
         if self.has_failed() {
             return None;
         }
-        for (position, checkpoint) in std::mem::take(&mut *lock(&self.durable)) {
-            settling.durable(position, checkpoint);
+        for (position, encoded) in std::mem::take(&mut *lock(&self.durable)) {
+            // From a slice, so that a row shares no memory with the rest of its checkpoint.
+            match Checkpoint::decode(&encoded.bytes[..]) {
+                Ok(checkpoint) => settling.durable(position, checkpoint),
+                Err(error) => {
+                    let what = format!("failed to read checkpoint {} again", encoded.number);
+                    self.fail(Failure { what, reason: error.to_string() });
+                    return None;
+                }
+            }
         }
         let before = settling.settled();
         match settling.settle_all() {

@@ -8,6 +8,7 @@ use crate::journal::Frame;
 use crate::leases::Leases;
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, PartitionId, Slot};
+use prost::Message;
 use std::collections::VecDeque;
 
 /// Bytes after which a batch takes no further record. It keeps a batch well within a segment, and a
@@ -33,7 +34,7 @@ pub enum Submitted {
         /// Under which lease.
         epoch: Epoch,
         /// What changed.
-        checkpoint: Checkpoint,
+        checkpoint: Encoded,
     },
     /// An append that is not accepted; said in its turn.
     Refused {
@@ -46,6 +47,21 @@ pub enum Submitted {
         /// Why.
         reason: String,
     },
+}
+
+/// A checkpoint as it will stand in the journal. It is encoded by the thread that made it, which also
+/// lets go of its parts: they are many, and freeing what another thread is just allocating makes the
+/// two wait for each other.
+#[derive(Debug)]
+pub struct Encoded {
+    pub(crate) number: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl From<Checkpoint> for Encoded {
+    fn from(checkpoint: Checkpoint) -> Self {
+        Self { number: checkpoint.number, bytes: checkpoint.encode_to_vec() }
+    }
 }
 
 /// The queue in front of the journal, and the fence.
@@ -66,13 +82,13 @@ impl Queue {
             what: "failed to give out a lease".into(),
             reason: format!("all {} epochs of the store are used up", Epoch::MAX),
         })?;
-        self.leases.grant(partition, epoch, slots.clone());
+        self.leases.grant(partition, epoch, &slots);
         self.waiting.push_back(Submitted::Lease { partition, epoch, slots });
         Ok(())
     }
 
     /// Takes checkpoints, or the fact that one is refused.
-    pub fn append(&mut self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>) {
+    pub fn append(&mut self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Encoded>) {
         for checkpoint in checkpoints {
             let number = checkpoint.number;
             self.waiting.push_back(match self.leases.admit(partition, epoch, number) {
@@ -118,7 +134,7 @@ pub fn fill(waiting: &mut VecDeque<Submitted>, frame: &mut Frame) -> Vec<Submitt
 fn encode(submitted: &Submitted, frame: &mut Frame) {
     match submitted {
         Submitted::Lease { partition, epoch, slots } => frame.lease(*partition, *epoch, slots),
-        Submitted::Append { partition, epoch, checkpoint } => frame.checkpoint(*partition, *epoch, checkpoint),
+        Submitted::Append { partition, epoch, checkpoint } => frame.encoded(*partition, *epoch, &checkpoint.bytes),
         Submitted::Refused { .. } => {}
     }
 }

@@ -133,7 +133,9 @@ pub(crate) enum Kind {
     Raised,
     /// A mark that a rewound instance is due an episode; no worker sees it.
     Rewound,
-    /// The result of something that the current run asked for.
+    /// A timer of the current run is due.
+    Fired,
+    /// The result of something else that the current run asked for.
     Result,
 }
 
@@ -147,6 +149,7 @@ impl Kind {
             EventType::ExecutionTerminated(_) => Self::Terminated,
             EventType::EventRaised(_) => Self::Raised,
             EventType::ExecutionRewound(_) => Self::Rewound,
+            EventType::TimerFired(_) => Self::Fired,
             _ => Self::Result,
         }
     }
@@ -176,6 +179,16 @@ pub(crate) fn locate(event: &Bytes, payload: Payload) -> Option<(u32, u32)> {
         }
     }
     Some((start as u32, (end - start) as u32))
+}
+
+/// The id of an encoded event, without decoding the rest: it is field 1, and first if it is there.
+pub(crate) fn id_of(event: &Bytes) -> i32 {
+    use prost::encoding::{WireType, decode_key, decode_varint};
+    let mut rest = &event[..];
+    match decode_key(&mut rest) {
+        Ok((1, WireType::Varint)) => decode_varint(&mut rest).map_or(0, |id| id as i32),
+        _ => 0,
+    }
 }
 
 /// The bytes of the length-delimited field `wanted` of an encoded message.
@@ -213,6 +226,16 @@ mod tests {
         }
         let none = execution_started(Time::EPOCH, ExecutionStartedEvent::default());
         assert_eq!(locate(&none, Payload::Input), None);
+    }
+
+    #[test]
+    fn an_id_is_read_without_the_rest() {
+        for id in [-1, 0, 1, 127, 128, i32::MAX, i32::MIN] {
+            assert_eq!(
+                id_of(&encode(id, Time::new(5, 6), EventType::OrchestratorStarted(OrchestratorStartedEvent {}))),
+                id
+            );
+        }
     }
 
     #[test]

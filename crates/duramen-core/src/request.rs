@@ -17,7 +17,7 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Start an instance.
-    Start(Start),
+    Start(Box<Start>),
     /// The state of an instance.
     Get(InstanceId),
     /// The state of an instance once it has begun, or has ended.

@@ -14,12 +14,14 @@ pub struct Time {
 impl Time {
     /// The start of 1970.
     pub const EPOCH: Self = Self { seconds: 0, nanos: 0 };
+    /// The first moment of the year 1, the beginning of the protocol's range.
+    pub const MIN: Self = Self { seconds: -62_135_596_800, nanos: 0 };
     /// The last moment of the year 9999, the end of the protocol's range.
     pub const MAX: Self = Self { seconds: 253_402_300_799, nanos: 999_999_999 };
 
     /// `seconds` since the start of 1970 and `nanos` (below 1,000,000,000) on top.
     pub fn new(seconds: i64, nanos: u32) -> Self {
-        Self { seconds: seconds + i64::from(nanos / 1_000_000_000), nanos: nanos % 1_000_000_000 }
+        Self { seconds: seconds.saturating_add(i64::from(nanos / 1_000_000_000)), nanos: nanos % 1_000_000_000 }
     }
 
     /// Whole seconds since the start of 1970.
@@ -54,8 +56,9 @@ impl Time {
 
 impl From<Timestamp> for Time {
     fn from(at: Timestamp) -> Self {
-        // The protocol wants 0 ≤ nanos < 10⁹; what breaks that is brought into range, not refused.
-        Self::new(at.seconds, u32::try_from(at.nanos).unwrap_or(0))
+        // What is beyond the protocol's range (years 1 to 9999, 0 ≤ nanos < 10⁹) is brought into it, not
+        // refused.
+        Self::new(at.seconds, u32::try_from(at.nanos).unwrap_or(0)).clamp(Self::MIN, Self::MAX)
     }
 }
 
@@ -76,6 +79,15 @@ mod tests {
         assert_eq!(later, Time::new(12, 150_000_000));
         assert_eq!(later.since(start), Duration::from_millis(1_250));
         assert_eq!(start.since(later), Duration::ZERO);
+    }
+
+    #[test]
+    fn timestamps_out_of_range_are_brought_into_it() {
+        for (seconds, nanos) in [(i64::MAX, i32::MAX), (i64::MIN, i32::MIN), (i64::MAX, 0), (i64::MIN, -1)] {
+            let time = Time::from(Timestamp { seconds, nanos });
+            assert!((Time::MIN..=Time::MAX).contains(&time), "{time:?}");
+            assert_eq!(Time::MAX.since(time).max(time.since(Time::MIN)), Time::MAX.since(Time::MIN));
+        }
     }
 
     #[test]

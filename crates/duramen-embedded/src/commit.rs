@@ -169,7 +169,10 @@ impl Committer {
             self.settler.committed(batch, log.journal.end());
             return false;
         }
+        let before = log.journal.segment();
         let (io, position) = log.journal.batch(&mut log.frame);
+        let segment = log.journal.segment();
+        let _change = (segment != before).then(|| tracing::debug_span!("change_segment", segment).entered());
         if let Err(failure) = self.files.perform(&io) {
             // What was written may be on disk or not, and no later sync can tell. Nothing is
             // released any more; opening again finds out.
@@ -177,6 +180,8 @@ impl Committer {
             return false;
         }
         log.journal.synced();
+        // Where a segment was made after all there may be space for the next one.
+        log.gave_up &= !io.iter().any(|io| matches!(io, Io::Create { .. }));
         if !log.preparing
             && !log.gave_up
             && let Some(plan) = log.journal.plan_ahead()

@@ -111,6 +111,7 @@ impl Folder {
     }
 
     fn create(&self, name: &str, size: u64) -> io::Result<Cost> {
+        let _fill = tracing::debug_span!("fill_segment", name, size).entered();
         let mut file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(self.path(name))?;
         let zeros = vec![0; ZEROS];
         let mut left = size;

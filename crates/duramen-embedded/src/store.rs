@@ -128,6 +128,7 @@ impl Backend for Embedded {
     }
 
     fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, hurry: Hurry) {
+        let checkpoints = checkpoints.into_iter().map(Into::into).collect();
         self.committer.submit(hurry, |queue| {
             queue.append(partition, epoch, checkpoints);
             Ok(())

@@ -168,12 +168,12 @@ pub(crate) fn body(kind: Kind, name: &TokenStream, call: &TokenStream, parts: &P
     let word = kind.word();
     let input = &parts.input;
     quote! {
-        use ::duramen::__private::fail::*;
+        use ::duramen::__private::fail::{FailPlain as _, FailWhole as _};
         let input: #input = ::duramen::__private::read(#word, #name, input.as_deref())?;
         match ::duramen::__private::Returned::into_result(#call.await) {
             ::core::result::Result::Ok(output) => ::duramen::__private::write(&output),
             ::core::result::Result::Err(error) => {
-                ::core::result::Result::Err((&Failing::new(error)).fail())
+                ::core::result::Result::Err((&::duramen::__private::fail::Failing::new(error)).fail())
             }
         }
     }

@@ -38,3 +38,6 @@ pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
 fn finish(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
     expanded.unwrap_or_else(syn::Error::into_compile_error).into()
 }
+
+#[cfg(test)]
+mod tests;

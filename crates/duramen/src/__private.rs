@@ -8,6 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What a function returns, taken apart.
+#[diagnostic::on_unimplemented(
+    message = "an orchestrator or activity returns a `Result`, not `{Self}`",
+    note = "`duramen::Result<T>` takes every error; `Result<T, MyError>` one of your own"
+)]
 pub trait Returned {
     /// The value.
     type Output;

@@ -30,6 +30,26 @@ pub trait Orchestrator: Token {
 }
 
 /// The result of a call: anything that can be read from JSON.
+///
+/// A call by name gives what is asked for, so somebody has to ask:
+///
+/// ```compile_fail
+/// # use duramen::prelude::*;
+/// #[orchestrator]
+/// async fn wrong(ctx: OrchestrationContext, _: ()) -> Result<()> {
+///     ctx.call_activity("F4", 1).await?;              // error: the result of this call has no type …
+///     Ok(())
+/// }
+/// ```
+///
+/// ```
+/// # use duramen::prelude::*;
+/// #[orchestrator]
+/// async fn right(ctx: OrchestrationContext, _: ()) -> Result<()> {
+///     let _: () = ctx.call_activity("F4", 1).await?;  // `()` takes any result
+///     Ok(())
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the result of this call has no type that can be read from JSON",
     label = "which type does this call give?",

@@ -203,7 +203,8 @@ impl OrchestrationContext {
     }
 
     /// Waits for the first, and gives its place in the iterator with what it gave. When several are
-    /// there at once, it is the first in that order.
+    /// there at once, it is the first in that order. The others are dropped, unless only lent:
+    /// `ctx.any(calls.iter_mut())` leaves them for later.
     pub fn any<F: Future + Unpin>(&self, tasks: impl IntoIterator<Item = F>) -> Any<F> {
         Any::new(tasks)
     }

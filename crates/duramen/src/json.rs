@@ -47,7 +47,7 @@ pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<String, JsonEr
 /// Reads a value.
 pub(crate) fn from_text<T: DeserializeOwned>(text: Option<&str>) -> Result<T, JsonError> {
     let text = text.filter(|text| !text.is_empty()).unwrap_or("null");
-    serde_json::from_str(text).or_else(|_| {
+    serde_json::from_str(text).map_err(|_| {
         // Read again for the path, which costs too much to be tracked every time.
         let mut reader = serde_json::Deserializer::from_str(text);
         let read: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
@@ -55,7 +55,7 @@ pub(crate) fn from_text<T: DeserializeOwned>(text: Option<&str>) -> Result<T, Js
             Ok(_) => (".".to_string(), "there is something behind the value".to_string()),
             Err(error) => (error.path().to_string(), error.inner().to_string()),
         };
-        Err(JsonError::Read { type_name: type_name::<T>(), path, reason })
+        JsonError::Read { type_name: type_name::<T>(), path, reason }
     })
 }
 

@@ -28,6 +28,8 @@
 //! - [`OrchestrationContext`] with [`Call`], [`Timer`], [`EventWait`]: what an orchestrator can do.
 //! - [`ActivityContext`], [`App`]: activities, and what a worker can run.
 //! - [`Error`], [`TaskFailed`], [`DurableError`], [`RetryPolicy`]: when something fails.
+//! - [`TaskHub`] and [`Client`](client::Client): a store with its instances, and how they are started and managed.
+//! - `testing`, behind a feature: a hub with mocks and a clock that does not make you wait.
 //! - [`worker`]: what runs the functions. It takes work items and gives answers, and knows of the hub
 //!   only that.
 
@@ -58,16 +60,21 @@ pub use json::JsonError;
 pub use retry::{RetryContext, RetryPolicy};
 pub use worker::{Worker, WorkerOptions};
 
-#[doc(hidden)]
-pub mod __private;
-
 #[cfg(any(feature = "embedded", feature = "testing"))]
 pub mod client;
 #[cfg(any(feature = "embedded", feature = "testing"))]
 mod task_hub;
+#[cfg(feature = "testing")]
+pub mod testing;
+
 #[cfg(any(feature = "embedded", feature = "testing"))]
-pub use client::{Client, ClientError, Handle, check_status_payload};
+pub use client::{
+    CheckStatus, Client, ClientError, Filter, Handle, Instance, OnExisting, Refusal, check_status_payload,
+};
+pub use duramen_core::history::History;
+pub use duramen_proto::OrchestrationStatus;
 #[cfg(any(feature = "embedded", feature = "testing"))]
-pub use duramen_core::request::Refusal;
-#[cfg(any(feature = "embedded", feature = "testing"))]
-pub use task_hub::TaskHub;
+pub use task_hub::{Counters, RunningWorker, TaskHub, TaskHubOptions};
+
+#[doc(hidden)]
+pub mod __private;

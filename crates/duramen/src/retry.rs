@@ -1,7 +1,9 @@
 //! When a failed task is tried again.
 
 use crate::TaskFailed;
-use duramen_core::replay::{Attempt, Backoff, Retry};
+use crate::worker::panics::guard;
+use duramen_core::replay::{Attempt, Backoff, BadBackoff, Retry, RetryHandler};
+use duramen_proto::TaskFailureDetails;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,8 +16,10 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct RetryPolicy {
     backoff: Backoff,
-    handler: Option<Rc<dyn Fn(&RetryContext<'_>) -> bool>>,
+    handler: Option<Rc<Decide>>,
 }
+
+type Decide = dyn Fn(&RetryContext<'_>) -> bool;
 
 /// What a retry handler knows.
 #[derive(Debug)]
@@ -78,13 +82,22 @@ impl RetryPolicy {
         self
     }
 
-    pub(crate) fn into_retry(self, task: String) -> Result<Retry, duramen_core::replay::BadBackoff> {
+    /// `panicked` hears of a panic in the author's decision, which ends the attempts.
+    pub(crate) fn into_retry(
+        self,
+        task: String,
+        panicked: impl Fn(Box<TaskFailureDetails>) + 'static,
+    ) -> Result<Retry, BadBackoff> {
         self.backoff.check()?;
         let handler = self.handler.map(|decide| {
             Box::new(move |attempt: &Attempt<'_>| {
                 let last_failure = &TaskFailed::new(task.clone(), attempt.failure.clone());
-                decide(&RetryContext { last_failure, attempts: attempt.attempts, total_time: attempt.elapsed })
-            }) as Box<dyn FnMut(&Attempt<'_>) -> bool>
+                let context = RetryContext { last_failure, attempts: attempt.attempts, total_time: attempt.elapsed };
+                guard(|| decide(&context)).unwrap_or_else(|panic| {
+                    panicked(panic);
+                    false
+                })
+            }) as RetryHandler
         });
         Ok(Retry { backoff: self.backoff, handler })
     }

@@ -4,86 +4,168 @@ use crate::client::Client;
 use crate::worker::{Worker, WorkerOptions};
 use crate::{App, Error};
 use duramen_backend::Memory;
-use duramen_hub::{Hub, Options};
+#[cfg(feature = "embedded")]
+use duramen_embedded::Embedded;
+use duramen_hub::Hub;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
-/// How long a hub or a worker that is shut down waits for what is under way, unless told otherwise.
+/// How long a hub that is shut down waits for what is with workers, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running task hub. Clones are handles of the same one; when the last one is dropped, with its clients
-/// and workers, the hub stops at once. [`TaskHub::shutdown`] is the graceful way.
-#[derive(Clone, Debug)]
+/// A running task hub. Clones are handles of the same one; when the last one is dropped, its clients and
+/// workers included, the hub stops at once. [`TaskHub::shutdown`] is the graceful way.
+#[derive(Clone)]
 pub struct TaskHub {
     home: Home,
 }
 
 /// Where the hub is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Home {
     /// In this process.
-    Local(Hub),
+    Local { hub: Hub, store: Store },
+}
+
+/// What a hub in this process keeps its instances in.
+#[derive(Clone)]
+enum Store {
+    /// In one that tells us nothing.
+    Other,
+    #[cfg(feature = "embedded")]
+    Embedded(Arc<Embedded>),
+}
+
+/// What the owner of a task hub may choose.
+#[derive(Clone, Debug, Default)]
+pub struct TaskHubOptions {
+    /// How the hub runs.
+    pub hub: duramen_hub::Options,
+    /// How the store is opened.
+    #[cfg(feature = "embedded")]
+    pub store: duramen_embedded::Options,
+}
+
+/// What a store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Calls that sync a file or a folder.
+    pub syncs: u64,
+    /// Bytes written, the zeros of new journal segments among them.
+    pub written_bytes: u64,
+    /// Whether what was acknowledged had been synced to disk first.
+    pub durable: bool,
 }
 
 impl TaskHub {
-    /// Opens the task hub in a folder of its own, or makes a new one there. Work that was under way when
-    /// it was last left goes on as soon as a worker runs.
+    /// Opens the task hub in a folder of its own, or makes a new one there. What was under way when it was
+    /// last left goes on as soon as a worker runs.
     #[cfg(feature = "embedded")]
     pub async fn open(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
-        Self::open_with(path, Options::default()).await
+        Self::open_with(path, TaskHubOptions::default()).await
     }
 
     /// The same, with options.
     #[cfg(feature = "embedded")]
-    pub async fn open_with(path: impl AsRef<std::path::Path>, options: Options) -> Result<Self, Error> {
+    pub async fn open_with(path: impl AsRef<std::path::Path>, options: TaskHubOptions) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
-        // Opening reads the journal; that is no work for an async runtime's thread.
-        let opening = tokio::task::spawn_blocking(move || duramen_embedded::Embedded::open(path, Default::default()));
-        let store = opening.await??;
-        Ok(Self::from(Hub::run(Arc::new(store), options).await?))
+        let open = move || Embedded::open(path, options.store);
+        // Opening reads the whole journal, which is no work for the thread of an async runtime.
+        let store = match Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(open).await?,
+            Err(_) => open(),
+        }?;
+        let store = Arc::new(store);
+        let hub = Hub::run(Arc::clone(&store) as Arc<dyn duramen_backend::Backend>, options.hub).await?;
+        Ok(Self { home: Home::Local { hub, store: Store::Embedded(store) } })
     }
 
-    /// A task hub that lives as long as the process and keeps nothing.
+    /// A task hub that keeps nothing beyond the process.
     pub async fn in_memory() -> Result<Self, Error> {
-        Ok(Self::from(Hub::run(Arc::new(Memory::new()), Options::default()).await?))
+        Self::in_memory_with(duramen_hub::Options::default()).await
+    }
+
+    /// The same, with options.
+    pub async fn in_memory_with(options: duramen_hub::Options) -> Result<Self, Error> {
+        Ok(Self::from(Hub::run(Arc::new(Memory::new()), options).await?))
     }
 
     /// Starts and manages instances.
     pub fn client(&self) -> Client {
         match &self.home {
-            Home::Local(hub) => Client::local(hub.clone()),
+            Home::Local { hub, .. } => Client::local(hub.clone()),
         }
     }
 
-    /// Runs the functions of an app in this process, activities on the calling async runtime.
-    pub async fn run_worker(&self, app: App) -> Result<Worker, Error> {
+    /// Runs the functions of a program, on threads of this process; activities run on the tokio runtime of
+    /// the caller.
+    pub async fn run_worker(&self, app: App) -> Result<RunningWorker, Error> {
         self.run_worker_with(app, WorkerOptions::default()).await
     }
 
     /// The same, with options.
-    pub async fn run_worker_with(&self, app: App, options: WorkerOptions) -> Result<Worker, Error> {
-        let worker = Worker::start(app, options, tokio::runtime::Handle::current());
+    pub async fn run_worker_with(&self, app: App, options: WorkerOptions) -> Result<RunningWorker, Error> {
+        let worker = Worker::start(app, options, Handle::try_current()?);
         match &self.home {
-            Home::Local(hub) => worker.attach_to(hub),
+            Home::Local { hub, .. } => worker.attach_to(hub),
         }
-        Ok(worker)
+        Ok(RunningWorker { worker, _hub: self.clone() })
     }
 
-    /// Stops: what is with workers may be answered for up to half a minute, then the store is closed.
+    /// What its store has done since it was opened; of a folder, see [`TaskHub::open`].
+    pub fn counters(&self) -> Counters {
+        match &self.home {
+            Home::Local { store: Store::Other, .. } => Counters::default(),
+            #[cfg(feature = "embedded")]
+            Home::Local { store: Store::Embedded(store), .. } => {
+                let counters = store.counters();
+                Counters { syncs: counters.syncs, written_bytes: counters.written_bytes, durable: true }
+            }
+        }
+    }
+
+    /// Stops: no request is taken and no work given out any more; what is with workers may be answered for
+    /// half a minute; then the store is closed.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.shutdown_within(PATIENCE).await
     }
 
-    /// The same, with a patience of one's own.
+    /// The same, with a patience of the caller's.
     pub async fn shutdown_within(&self, patience: Duration) -> Result<(), Error> {
         match &self.home {
-            Home::Local(hub) => Ok(hub.shutdown(patience).await?),
+            Home::Local { hub, .. } => Ok(hub.shutdown(patience).await?),
         }
     }
 }
 
 impl From<Hub> for TaskHub {
+    /// A task hub over a hub with whatever backend.
     fn from(hub: Hub) -> Self {
-        Self { home: Home::Local(hub) }
+        Self { home: Home::Local { hub, store: Store::Other } }
+    }
+}
+
+impl fmt::Debug for TaskHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.home {
+            Home::Local { hub, .. } => f.debug_tuple("TaskHub").field(hub).finish(),
+        }
+    }
+}
+
+/// A worker of a task hub. It keeps the hub running. Dropping it stops it, without waiting for what it has
+/// in hand.
+#[derive(Debug)]
+pub struct RunningWorker {
+    worker: Worker,
+    _hub: TaskHub,
+}
+
+impl RunningWorker {
+    /// Takes no more work, waits for what is in hand, at most [`WorkerOptions::drain`], and stops.
+    pub async fn shutdown(self) -> Result<(), Error> {
+        self.worker.shutdown().await
     }
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod content;
 mod crashes;
+mod lists;
 mod probe;
 mod samples;
 
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Test> {
     let mut tests = Vec::new();
     tests.extend_from_slice(answers::TESTS);
     tests.extend_from_slice(content::TESTS);
+    tests.extend_from_slice(lists::TESTS);
     tests.extend_from_slice(crashes::TESTS);
     tests
 }

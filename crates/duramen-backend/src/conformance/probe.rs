@@ -1,5 +1,6 @@
 //! A backend from outside: submit, and wait for what comes.
 
+use super::Subject;
 use crate::{Backend, Event, Events, Hurry, Page, Query, QueryId};
 use duramen_core::checkpoint::{Checkpoint, Image, Outstanding};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
@@ -55,15 +56,19 @@ impl Probe {
         }
     }
 
-    /// Whether nothing but settle positions has come and is unread.
-    pub fn is_silent(&self) -> bool {
+    /// The next event if one has come.
+    pub fn try_next(&self) -> Option<Event> {
         loop {
-            match self.events.try_recv() {
-                Ok(Event::Settled(position)) => self.note_settled(position),
-                Ok(_) => return false,
-                Err(_) => return true,
+            match self.events.try_recv().ok()? {
+                Event::Settled(position) => self.note_settled(position),
+                event => return Some(event),
             }
         }
+    }
+
+    /// Whether nothing but settle positions has come and is unread.
+    pub fn is_silent(&self) -> bool {
+        self.try_next().is_none()
     }
 
     fn note_settled(&self, position: Position) {
@@ -183,4 +188,14 @@ impl Probe {
         }
         panic!("the list has no end: {what:?}");
     }
+}
+
+/// Runs a check twice: on the store as it is, and once it has been opened again.
+pub(super) fn now_and_later(subject: &Subject, probe: Probe, check: impl Fn(&Probe)) {
+    check(&probe);
+    probe.backend.close();
+    drop(probe);
+    let probe = Probe::new((subject.open)());
+    check(&probe);
+    probe.backend.close();
 }

@@ -157,3 +157,13 @@ pub(super) fn checkpoint(number: u64, deltas: Vec<Delta>) -> Checkpoint {
 pub(super) fn start(number: u64, id: &str) -> Checkpoint {
     checkpoint(number, Sample::new(id, number).start(Bytes::from_static(b"<input")))
 }
+
+/// Checkpoints in a row, from number 1.
+pub(super) fn numbered(all: impl IntoIterator<Item = Vec<Delta>>) -> Vec<Checkpoint> {
+    all.into_iter().zip(1..).map(|(deltas, number)| checkpoint(number, deltas)).collect()
+}
+
+/// An encoded event, as far as a backend can tell.
+pub(super) fn event(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}

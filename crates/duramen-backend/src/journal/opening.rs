@@ -295,9 +295,11 @@ impl Opening {
             return;
         }
         let rest = bytes.get(from..).unwrap_or(&[]);
-        let Some(length) = rest.iter().rposition(|byte| *byte != 0).map(|last| last + 1) else {
+        // Compared by blocks: most of a segment is zeros, and there may be 64 MiB of them.
+        let Some(blocks) = rest.chunks(BLOCK).rposition(|block| *block != [0; BLOCK][..block.len()]) else {
             return;
         };
+        let length = rest.len().min((blocks + 1) * BLOCK);
         self.waste.push((segment, from as u64, length as u64));
     }
 

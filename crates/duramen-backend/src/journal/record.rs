@@ -70,11 +70,9 @@ impl Frame {
         self.record(LEASE, partition, epoch, |bytes| bytes.extend(slots.iter().map(|slot| slot.0)));
     }
 
-    /// Adds a checkpoint.
-    pub fn checkpoint(&mut self, partition: PartitionId, epoch: Epoch, checkpoint: &Checkpoint) {
-        self.record(CHECKPOINT, partition, epoch, |bytes| {
-            checkpoint.encode(bytes).expect("a Vec has room for everything");
-        });
+    /// Adds an encoded checkpoint.
+    pub fn encoded(&mut self, partition: PartitionId, epoch: Epoch, checkpoint: &[u8]) {
+        self.record(CHECKPOINT, partition, epoch, |bytes| bytes.extend_from_slice(checkpoint));
     }
 
     fn record(&mut self, kind: u16, partition: PartitionId, epoch: Epoch, body: impl FnOnce(&mut Vec<u8>)) {

@@ -94,6 +94,11 @@ impl Journal {
         Position(self.last)
     }
 
+    /// The segment that is being written to.
+    pub fn segment(&self) -> u64 {
+        self.current().number
+    }
+
     /// Whether an empty batch has been written behind the last one that is not empty.
     pub fn is_marked(&self) -> bool {
         self.marked

@@ -7,6 +7,7 @@
 //!
 //! [`Tables`] changes only by folding; [`Settling`] holds back what is durable and not yet settled.
 
+mod damage;
 mod fold;
 mod load;
 mod query;
@@ -14,7 +15,7 @@ mod settling;
 #[cfg(test)]
 mod tests;
 
-pub use fold::Damage;
+pub use damage::Damage;
 pub use settling::Settling;
 
 use bytes::Bytes;

@@ -76,10 +76,6 @@ impl Instance {
     /// Turns actions into history events and messages. What has to be written behind the history is
     /// kept for [`Instance::settle_actions`].
     pub(super) fn apply_actions(&mut self, actions: Vec<OrchestratorAction>, ledger: &mut Ledger) -> Applied {
-        // All of an answer is applied, or nothing: what cannot be is looked for first.
-        if let Some(failure) = self.refusal(&actions) {
-            return Applied::failed(failure);
-        }
         let mut applied = Applied::default();
         for action in actions {
             let Some(what) = action.orchestrator_action_type else { continue };
@@ -98,44 +94,16 @@ impl Instance {
                     let body = Terminate { output: target.reason, recurse: target.recurse };
                     ledger.send(self.slot(), InstanceId::new(target.instance_id), Body::Terminate(body));
                 }
-                Action::CompleteOrchestration(completion) => applied.completion = Some((id, completion)),
-                Action::SendEntityMessage(_) => {}
-                // The hub rewinds by itself; no item asks a worker for this.
-                Action::RewindOrchestration(_) => {}
+                Action::CompleteOrchestration(completion) => {
+                    // Of several the first counts (DTFx).
+                    applied.completion.get_or_insert((id, completion));
+                }
+                // An answer with the first is not accepted; the hub rewinds by itself, and no item asks
+                // a worker for the second.
+                Action::SendEntityMessage(_) | Action::RewindOrchestration(_) => {}
             }
         }
         applied
-    }
-
-    /// Why an answer fails its instance instead of being applied.
-    fn refusal(&self, actions: &[OrchestratorAction]) -> Option<TaskFailureDetails> {
-        actions.iter().find_map(|action| match action.orchestrator_action_type.as_ref()? {
-            Action::CompleteOrchestration(completion) => match completion.orchestration_status() {
-                OrchestrationStatus::Completed
-                | OrchestrationStatus::ContinuedAsNew
-                | OrchestrationStatus::Failed
-                | OrchestrationStatus::Canceled
-                | OrchestrationStatus::Terminated => None,
-                status @ (OrchestrationStatus::Running
-                | OrchestrationStatus::Pending
-                | OrchestrationStatus::Suspended) => {
-                    let message =
-                        format!("the worker completed the orchestration with the status {}", status.as_str_name());
-                    Some(event::failure("InvalidAnswer", message))
-                }
-            },
-            Action::SendEntityMessage(_) => {
-                let message =
-                    format!("orchestrator {:?} used an entity, which this version of Duramen does not have", self.name);
-                Some(event::failure("EntitiesNotSupported", message))
-            }
-            Action::ScheduleTask(_)
-            | Action::CreateSubOrchestration(_)
-            | Action::CreateTimer(_)
-            | Action::SendEvent(_)
-            | Action::TerminateOrchestration(_)
-            | Action::RewindOrchestration(_) => None,
-        })
     }
 
     /// Appends an action's event to the history in memory.
@@ -290,20 +258,4 @@ pub(super) fn refusal_of_child(id: &InstanceId, depth: u32) -> Option<TaskFailur
         );
         event::failure("RecursionTooDeep", message)
     })
-}
-
-/// An action, for a person.
-pub(super) fn describe(action: &OrchestratorAction) -> String {
-    let id = action.id;
-    match &action.orchestrator_action_type {
-        Some(Action::ScheduleTask(task)) => format!("#{id}, a call of the activity {:?},", task.name),
-        Some(Action::CreateSubOrchestration(child)) => format!("#{id}, a call of the orchestrator {:?},", child.name),
-        Some(Action::CreateTimer(_)) => format!("#{id}, a timer,"),
-        Some(Action::SendEvent(event)) => format!("#{id}, the event {:?} for another instance,", event.name),
-        Some(Action::CompleteOrchestration(_)) => format!("#{id}, the result of the orchestrator,"),
-        Some(Action::TerminateOrchestration(_)) => format!("#{id}, a termination,"),
-        Some(Action::SendEntityMessage(_)) => format!("#{id}, a message to an entity,"),
-        Some(Action::RewindOrchestration(_)) => format!("#{id}, a rewind,"),
-        None => format!("#{id}, which is empty,"),
-    }
 }

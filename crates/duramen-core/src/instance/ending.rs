@@ -2,6 +2,7 @@
 
 use super::{Entry, Instance};
 use crate::checkpoint::{Change, HistoryParts, Part, Place, Taken, TaskKey, Text, TimerKey};
+use crate::dispatch::Item;
 use crate::event::{self, Kind, Payload};
 use crate::ids::{InstanceId, Run};
 use crate::message::{Body, End, RunResult, Terminate};
@@ -33,6 +34,8 @@ pub(super) struct OpenChild {
 impl Instance {
     pub(super) fn end(&mut self, ending: Ending, ledger: &mut Ledger) {
         self.set_status(ending.status);
+        // It goes with this end: a rewound instance is another matter.
+        let recurse = core::mem::take(&mut self.tail.terminate_children);
         self.tail.suspended = false;
         self.tail.completed = Some(ledger.now.into());
         let last = self.history.len() - 1;
@@ -45,11 +48,11 @@ impl Instance {
         self.close_timers_by_name(ledger);
         self.drop_inbox(ledger);
         self.session = None;
-        self.terminating = false;
+        self.terminating = None;
         self.tell_parent(&ending, ledger);
         if ending.status == OrchestrationStatus::Terminated {
             self.close_tasks(ledger);
-            if self.tail.terminate_children {
+            if recurse {
                 let output = self.output();
                 for child in self.open_children() {
                     let body = Terminate { output: output.clone(), recurse: true };
@@ -72,6 +75,7 @@ impl Instance {
             ledger.out.push(Effect::EndSession(worker, self.run()));
         }
         self.fixed = None;
+        ledger.forget_late(&self.item());
         let time = self.next_episode_time(ledger.now);
         self.tail.episode_time = Some(time.into());
         let here = |event: Bytes| (event.clone(), Place::Here(event));
@@ -118,6 +122,9 @@ impl Instance {
     /// Sends the result to whoever waits for it.
     fn tell_parent(&mut self, ending: &Ending, ledger: &mut Ledger) {
         if core::mem::replace(&mut self.tail.parent_told, true) {
+            return;
+        }
+        if crate::planted::has(crate::planted::Bug::ParentNotTold) && ending.status == OrchestrationStatus::Terminated {
             return;
         }
         let Some(parent) = &self.head.parent else { return };
@@ -181,7 +188,11 @@ impl Instance {
     }
 
     fn recall_task(&self, number: u64, ledger: &mut Ledger) {
+        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
+            return;
+        }
         let key = (self.birth(), number);
+        ledger.forget_late(&Item::Task { id: self.id.clone(), birth: self.birth(), number });
         ledger.returns.remove(&key);
         if let Some(token) = ledger.running.get(&key).copied()
             && let Some(out) = ledger.recall(token)

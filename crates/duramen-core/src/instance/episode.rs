@@ -1,16 +1,14 @@
 //! One episode: handing it out, and applying its answer.
 
+use super::acceptance::objection;
 use super::actions::Applied;
 use super::{Fixed, Instance};
 use crate::checkpoint::{Change, CustomStatus, HistoryParts, Part, Place, Taken};
 use crate::event::{self, Kind};
 use crate::ids::Token;
-use crate::limits::{ANSWER_ACTIONS, ANSWER_BYTES};
 use crate::partition::Ledger;
 use crate::time::Time;
 use crate::work::{OrchestratorWork, Session, Work, WorkItem, WorkerId};
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
@@ -46,7 +44,11 @@ impl Instance {
         let shown =
             fixed.taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind != Kind::Rewound);
         new.extend(shown.map(|entry| entry.event.clone()));
-        let holds_session = self.session == Some(to.worker);
+        let holds_session = self.session == Some(to.worker)
+            || (crate::planted::has(crate::planted::Bug::SessionAfterRecovery)
+                && to.in_process
+                && self.touched == 0
+                && self.tail.episodes > 0);
         self.offered = false;
         self.episode = Some(to.token);
         let work = OrchestratorWork {
@@ -55,7 +57,11 @@ impl Instance {
             name: self.name.clone(),
             version: self.version.clone(),
             session: Session {
-                epoch: ledger.epoch,
+                epoch: if crate::planted::has(crate::planted::Bug::SessionSurvivesLease) {
+                    crate::ids::Epoch(1)
+                } else {
+                    ledger.epoch
+                },
                 run: self.run(),
                 rewinds: self.head.rewinds.len() as u32,
                 episodes: self.tail.episodes,
@@ -68,7 +74,7 @@ impl Instance {
     }
 
     fn fix(&self, taken: Vec<u64>, now: Time) -> Fixed {
-        let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Result);
+        let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Fired);
         let latest_fire = fired.filter_map(|entry| match event::decode_type(&entry.event) {
             EventType::TimerFired(fired) => fired.fire_at.map(Time::from),
             _ => None,
@@ -79,6 +85,9 @@ impl Instance {
 
     /// Strictly later than the episode before, whatever the wall clock does.
     pub(super) fn next_episode_time(&self, now: Time) -> Time {
+        if crate::planted::has(crate::planted::Bug::EpisodeTimeBack) {
+            return now;
+        }
         let created = Time::from(self.head.created.unwrap_or_default());
         let last = self.tail.episode_time.map(Time::from);
         let after_last = last.map_or(Time::EPOCH, |last| last.plus(Duration::from_micros(1)));
@@ -87,6 +96,9 @@ impl Instance {
 
     /// Takes back an episode that was not answered: the next worker gets the same events.
     pub(crate) fn take_back(&mut self) {
+        if crate::planted::has(crate::planted::Bug::EpisodeNotFixed) {
+            self.fixed = None;
+        }
         self.episode = None;
         self.session = None;
     }
@@ -101,8 +113,8 @@ impl Instance {
         let parts = self.take(&fixed);
         self.note_answer(fixed.time, ledger);
 
-        let mut applied = match too_large(&response) {
-            Some(problem) => Applied::failed(event::failure("EpisodeTooLarge", problem)),
+        let mut applied = match objection(&self.name, &response) {
+            Some(failure) => Applied::failed(failure),
             None => {
                 self.set_custom_status(&response, ledger);
                 self.tail.trace = response.orchestration_trace_context.as_ref().map_or_else(Bytes::new, encode_trace);
@@ -128,7 +140,7 @@ impl Instance {
             let place = self.inbox.binary_search_by_key(sequence, |entry| entry.sequence);
             let entry = self.inbox.remove(place.expect("an episode takes what is in the inbox")).expect("it was found");
             if entry.kind == Kind::Terminated {
-                self.terminating = false;
+                self.terminating = None;
             }
             if entry.kind != Kind::Rewound {
                 self.history.push(entry.event);
@@ -175,21 +187,4 @@ impl Instance {
 
 fn encode_trace(trace: &duramen_proto::OrchestrationTraceContext) -> Bytes {
     trace.encode_to_vec().into()
-}
-
-/// Why an answer may not be applied, if it may not.
-fn too_large(response: &OrchestratorResponse) -> Option<String> {
-    let bytes = response.encoded_len();
-    let actions = response.actions.len();
-    if bytes <= ANSWER_BYTES && actions <= ANSWER_ACTIONS {
-        return None;
-    }
-    let largest = response.actions.iter().max_by_key(|action| action.encoded_len())?;
-    let what = super::actions::describe(largest);
-    Some(format!(
-        "the episode answered with {actions} actions in {bytes} bytes; {ANSWER_ACTIONS} actions and {ANSWER_BYTES} bytes \
-         are allowed. The largest action is {what} with {} bytes. Pass large data by reference, and start fewer things \
-         before awaiting some of them.",
-        largest.encoded_len()
-    ))
 }

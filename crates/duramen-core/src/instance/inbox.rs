@@ -11,6 +11,9 @@ use bytes::Bytes;
 impl Instance {
     /// Puts an event at the end of the inbox and offers an episode if one is now due.
     pub(crate) fn receive(&mut self, kind: Kind, event: Bytes, ledger: &mut Ledger) {
+        if crate::planted::has(crate::planted::Bug::SuspendedEventsLost) && self.tail.suspended && kind == Kind::Raised {
+            return;
+        }
         self.put(kind, event, ledger);
         self.change(ledger);
         self.offer_if_due(ledger);
@@ -58,7 +61,7 @@ impl Instance {
         let class = |kind: Kind| match kind {
             Kind::Started => 0,
             Kind::Suspended | Kind::Resumed => 1,
-            Kind::Terminated | Kind::Raised | Kind::Rewound | Kind::Result => 2,
+            Kind::Terminated | Kind::Raised | Kind::Rewound | Kind::Fired | Kind::Result => 2,
         };
         let is_open = |entry: &&Entry| !self.tail.suspended || is_control(entry.kind);
         let mut entries: Vec<&Entry> = self.inbox.iter().filter(is_open).filter(is_durable).collect();
@@ -84,6 +87,6 @@ impl Instance {
 fn is_control(kind: Kind) -> bool {
     match kind {
         Kind::Suspended | Kind::Resumed | Kind::Terminated => true,
-        Kind::Started | Kind::Raised | Kind::Rewound | Kind::Result => false,
+        Kind::Started | Kind::Raised | Kind::Rewound | Kind::Fired | Kind::Result => false,
     }
 }

@@ -4,6 +4,7 @@
 //! it does to itself it also writes there, so that loading it gives back what was in memory
 //! (invariant 11).
 
+mod acceptance;
 mod actions;
 mod birth;
 mod ending;
@@ -78,8 +79,8 @@ pub(crate) struct Instance {
     pub(crate) returns: u32,
     /// Its episode never came back: it is not handed out again in this process.
     pub(crate) written_off: bool,
-    /// Whether a wake for a termination is set.
-    pub(crate) terminating: bool,
+    /// When the hub ends it, if its worker does not answer a termination.
+    pub(crate) terminating: Option<Time>,
 }
 
 impl Instance {
@@ -104,7 +105,7 @@ impl Instance {
             session: None,
             returns: 0,
             written_off: false,
-            terminating: false,
+            terminating: None,
         }
     }
 

@@ -83,16 +83,17 @@ impl Instance {
 
     /// Gives the worker its time to answer a termination. The time runs anew after a restart.
     pub(crate) fn watch_termination(&mut self, ledger: &mut Ledger) {
-        if !self.terminating && self.inbox.iter().any(|entry| entry.kind == Kind::Terminated) {
-            self.terminating = true;
+        if self.terminating.is_none() && self.inbox.iter().any(|entry| entry.kind == Kind::Terminated) {
             let at = ledger.now.plus(crate::limits::TERMINATE_PATIENCE);
+            self.terminating = Some(at);
             ledger.wakes.insert((at, crate::partition::Wake::Terminate(self.id.clone(), self.birth())));
         }
     }
 
     /// The worker has had its time: ends the instance if the termination still waits.
     pub(crate) fn end_if_unanswered(&mut self, ledger: &mut Ledger) {
-        if self.ended() || !self.terminating {
+        // An earlier termination that was answered may have left its wake.
+        if self.ended() || self.terminating.is_none_or(|at| at > ledger.now) {
             return;
         }
         let asked = self.inbox.iter().rev().find(|entry| entry.kind == Kind::Terminated);
@@ -108,7 +109,7 @@ impl Instance {
         match timer.event_id {
             Some(id) => {
                 let fired = event::timer_fired(ledger.now, id, timer.due.unwrap_or_default());
-                self.receive(Kind::Result, fired, ledger);
+                self.receive(Kind::Fired, fired, ledger);
             }
             None => {
                 self.change(ledger);

@@ -73,6 +73,10 @@ pub(crate) struct Ledger {
     pub(crate) activities: BTreeMap<Token, Out>,
     /// The token of each task that is with a worker.
     pub(crate) running: BTreeMap<(Birth, u64), Token>,
+    /// Items that were taken back and that nobody has been handed since: their tokens are current.
+    late: BTreeMap<Token, Out>,
+    /// The token of each of them.
+    late_of: BTreeMap<Item, Token>,
     /// How often a task came back unanswered.
     pub(crate) returns: BTreeMap<(Birth, u64), u32>,
     pub(crate) wakes: BTreeSet<(Time, Wake)>,
@@ -101,6 +105,8 @@ impl Ledger {
             episodes: BTreeMap::new(),
             activities: BTreeMap::new(),
             running: BTreeMap::new(),
+            late: BTreeMap::new(),
+            late_of: BTreeMap::new(),
             returns: BTreeMap::new(),
             wakes: BTreeSet::new(),
             in_process: 0,
@@ -126,6 +132,9 @@ impl Ledger {
 
     /// Lets an effect leave once the checkpoint is durable, and the checkpoint soon.
     pub(crate) fn hold(&mut self, effect: Effect) {
+        if crate::planted::has(crate::planted::Bug::EffectBeforeDurable) {
+            return self.out.push(effect);
+        }
         self.held.push(effect);
         self.must_leave = true;
     }
@@ -160,6 +169,24 @@ impl Ledger {
             self.running.remove(&(*birth, *number));
         }
         Some(out)
+    }
+
+    /// Lets an item that is taken back be answered until somebody else has it.
+    pub(crate) fn keep_late(&mut self, token: Token, out: &Out) {
+        self.late_of.insert(out.item.clone(), token);
+        self.late.insert(token, out.clone());
+    }
+
+    /// What was taken back under a token that is still current.
+    pub(crate) fn late(&self, token: Token) -> Option<&Out> {
+        self.late.get(&token)
+    }
+
+    /// Somebody has the item, or nobody will: what comes under its old token is stale.
+    pub(crate) fn forget_late(&mut self, item: &Item) {
+        if let Some(token) = self.late_of.remove(item) {
+            self.late.remove(&token);
+        }
     }
 
     /// Takes an item back from a worker that may still be busy with it: it has room again, and keeps

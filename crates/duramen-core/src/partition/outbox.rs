@@ -22,8 +22,9 @@ pub(super) struct Outbox {
     waiting: BTreeMap<Pair, VecDeque<Unacknowledged>>,
     /// The last sequence that was given out, by pair.
     sent: BTreeMap<Pair, u64>,
-    /// The last sequence that was taken, by pair.
-    received: BTreeMap<Pair, u64>,
+    /// The last sequence that was taken, by pair, and the checkpoint that says so; 0 for one of an
+    /// earlier owner.
+    received: BTreeMap<Pair, (u64, u64)>,
     /// What came and waits for its target to be loaded.
     arrived: BTreeMap<Pair, VecDeque<(u64, Bytes)>>,
     /// Acknowledged sequences that go with the next checkpoint.
@@ -57,8 +58,19 @@ impl Outbox {
             outbox.waiting.entry(pair(at)).or_default().push_back(entry);
         }
         outbox.sent = outstanding.sent.iter().map(|at| (pair(*at), at.sequence)).collect();
-        outbox.received = outstanding.received.iter().map(|at| (pair(*at), at.sequence)).collect();
+        outbox.received = outstanding.received.iter().map(|at| (pair(*at), (at.sequence, 0))).collect();
         outbox
+    }
+
+    /// The last sequence that was taken of a pair, and the checkpoint that says so.
+    fn taken(&self, pair: Pair) -> (u64, u64) {
+        self.received.get(&pair).copied().unwrap_or((0, 0))
+    }
+
+    /// Notes, for good, that a message was taken.
+    fn take(&mut self, pair: Pair, sequence: u64, ledger: &mut Ledger) {
+        self.received.insert(pair, (sequence, ledger.number));
+        ledger.write(Change::Received(mark(pair, sequence)));
     }
 
     /// Messages that wait, for an acknowledgement or for their target.
@@ -74,7 +86,8 @@ impl Outbox {
 
     /// Puts a message behind the others of its pair.
     pub(super) fn push(&mut self, pair: Pair, message: &Message, ledger: &mut Ledger) -> (PairMark, Bytes) {
-        let sequence = self.sent.entry(pair).or_default();
+        let counted = if crate::planted::has(crate::planted::Bug::SequencePerPartition) { (Slot(0), pair.1) } else { pair };
+        let sequence = self.sent.entry(counted).or_default();
         *sequence += 1;
         let at = mark(pair, *sequence);
         let message = Bytes::from(message.encode_to_vec());
@@ -128,13 +141,12 @@ impl Partition {
             let message = Message::decode(entry.message).expect("an outbox holds messages");
             let to = InstanceId::new(message.to.as_str());
             // A purge that was under way when the slots came together: what it took is not new.
-            let taken = self.outbox.received.get(&pair).copied().unwrap_or(0);
+            let (taken, _) = self.outbox.taken(pair);
             if sequence > taken {
                 if self.residence(&to) == Residence::Elsewhere {
                     return self.defer(to, Some(Deferred::Pump(pair)));
                 }
-                self.outbox.received.insert(pair, sequence);
-                self.ledger.write(Change::Received(mark(pair, sequence)));
+                self.outbox.take(pair, sequence, &mut self.ledger);
                 self.apply(message);
             }
             self.ledger.write(Change::Acknowledged(mark(pair, sequence)));
@@ -190,13 +202,19 @@ impl Partition {
         if !self.owns(pair.1) {
             return;
         }
-        let taken = self.outbox.received.get(&pair).copied().unwrap_or(0);
+        let (taken, number) = self.outbox.taken(pair);
         let waiting =
             self.outbox.arrived.get(&pair).and_then(|arrived| arrived.back()).map_or(taken, |(last, _)| *last);
+        if crate::planted::has(crate::planted::Bug::DuplicateMessage)
+            && at.sequence == taken
+            && let Ok(message) = Message::decode(message.clone())
+            && self.residence(&InstanceId::new(message.to.as_str())) != Residence::Elsewhere
+        {
+            self.apply(message);
+        }
         if at.sequence <= taken {
             // What was taken may not be durable yet; the acknowledgement waits for it.
-            self.ledger.opened.get_or_insert(self.ledger.now);
-            self.ledger.hold(Effect::Acknowledge(mark(pair, taken)));
+            self.reply_when_durable(Effect::Acknowledge(mark(pair, taken)), number);
         } else if at.sequence == waiting + 1 {
             self.outbox.arrived.entry(pair).or_default().push_back((at.sequence, message));
             self.take_arrived(pair);
@@ -213,9 +231,8 @@ impl Partition {
                 break;
             }
             // While it waited, the same message may have come from the outbox of this partition.
-            if sequence > self.outbox.received.get(&pair).copied().unwrap_or(0) {
-                self.outbox.received.insert(pair, sequence);
-                self.ledger.write(Change::Received(mark(pair, sequence)));
+            if sequence > self.outbox.received.get(&pair).map_or(0, |(taken, _)| *taken) {
+                self.outbox.take(pair, sequence, &mut self.ledger);
                 self.apply(message);
             }
             self.outbox.arrived.get_mut(&pair).expect("it has a front").pop_front();
@@ -225,6 +242,9 @@ impl Partition {
             self.outbox.arrived.remove(&pair);
         }
         if let Some(sequence) = last {
+            if crate::planted::has(crate::planted::Bug::AcknowledgedEarly) {
+                self.ledger.out.push(Effect::Acknowledge(mark(pair, sequence)));
+            }
             self.ledger.hold(Effect::Acknowledge(mark(pair, sequence)));
         }
     }

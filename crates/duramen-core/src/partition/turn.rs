@@ -26,7 +26,8 @@ impl Partition {
         self.outbox.write_acknowledged(&mut self.ledger);
         self.ledger.opened = None;
         let number = self.ledger.number;
-        let mut deltas = core::mem::take(&mut self.ledger.deltas);
+        let room = self.ledger.deltas.len();
+        let mut deltas = core::mem::replace(&mut self.ledger.deltas, Vec::with_capacity(room));
         for birth in core::mem::take(&mut self.ledger.dirty) {
             let Some(instance) = self.instances.get(&birth) else { continue };
             deltas.push(Delta { change: Some(Change::Tail(Box::new(instance.tail.clone()))) });
@@ -36,7 +37,8 @@ impl Partition {
         self.ledger.bytes = 0;
         self.ledger.must_leave = false;
         self.ledger.patient.clear();
-        self.in_flight.push_back((number, core::mem::take(&mut self.ledger.held)));
+        let held = core::mem::replace(&mut self.ledger.held, self.spare.pop().unwrap_or_default());
+        self.in_flight.push_back((number, held));
         Some(Checkpoint { number, deltas })
     }
 
@@ -54,6 +56,9 @@ impl Partition {
         while self.in_flight.front().is_some_and(|(waiting, _)| *waiting <= number) {
             let (_, mut effects) = self.in_flight.pop_front().expect("it has a front");
             out.append(&mut effects);
+            if self.spare.len() < 4 {
+                self.spare.push(effects);
+            }
         }
     }
 
@@ -65,7 +70,7 @@ impl Partition {
     /// Replies with what is now in memory: at once if all of it is durable, else with the checkpoint
     /// that makes it so.
     pub(super) fn reply_when_durable(&mut self, reply: Effect, touched: u64) {
-        if touched <= self.committed {
+        if touched <= self.committed || crate::planted::has(crate::planted::Bug::ReplyNotDurable) {
             self.ledger.out.push(reply);
         } else if touched == self.ledger.number {
             self.ledger.hold(reply);

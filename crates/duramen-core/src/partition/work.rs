@@ -38,6 +38,9 @@ impl Partition {
     }
 
     fn refuse(&mut self, grant: &Grant) {
+        if crate::planted::has(crate::planted::Bug::CreditLost) {
+            return;
+        }
         self.ledger.out.push(Effect::Freed(grant.worker, grant.item.kind()));
     }
 
@@ -48,8 +51,8 @@ impl Partition {
             return self.refuse(&grant);
         }
         let token = self.ledger.numbers.token();
-        let to =
-            HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
+        self.ledger.forget_late(&grant.item);
+        let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
         let moved_from = instance.session.filter(|holder| *holder != to.worker);
         let Some(item) = instance.hand_out(to, &self.ledger) else {
             instance.offer_if_due(&mut self.ledger);
@@ -82,6 +85,7 @@ impl Partition {
         if self.ledger.running.contains_key(&(birth, number)) {
             return self.refuse(&grant);
         }
+        self.ledger.forget_late(&grant.item);
         let token = self.ledger.numbers.token();
         let work = ActivityWork {
             instance: instance.id.clone(),
@@ -98,6 +102,9 @@ impl Partition {
     /// Takes an answer. One with a token that is not current changes nothing (invariant 5).
     pub(super) fn answer(&mut self, worker: WorkerId, answer: Answer) {
         let token = answer.token();
+        if self.ledger.late(token).is_some_and(|out| answer.may_be_about(&out.item)) {
+            return self.answer_late(worker, answer);
+        }
         let out = self.ledger.episodes.get(&token).or_else(|| self.ledger.activities.get(&token));
         let Some(out) = out.filter(|out| out.worker == worker && answer.may_be_about(&out.item)) else { return };
         let id = out.item.instance().clone();
@@ -114,6 +121,33 @@ impl Partition {
         }
     }
 
+    /// An item was taken back and nobody has been handed it since: an answer is as good as ever, and
+    /// may come over another connection than the one that was lost.
+    fn answer_late(&mut self, worker: WorkerId, answer: Answer) {
+        let out = self.ledger.late(answer.token()).expect("the caller has seen it").clone();
+        let id = out.item.instance().clone();
+        if self.residence(&id) == Residence::Elsewhere {
+            return self.defer(id, Some(Deferred::Input(Input::Answer(worker, answer))));
+        }
+        match answer {
+            Answer::Orchestrator(_, response) if !response.requires_history => {
+                self.ledger.forget_late(&out.item);
+                let Item::Episode { birth, run, .. } = out.item else { return };
+                let Some(instance) = self.instances.get_mut(&birth) else { return };
+                if instance.run() == run && instance.fixed.is_some() && instance.episode.is_none() {
+                    // The reference that the dispatcher may have is to what has now been answered.
+                    instance.offered = false;
+                    instance.answer(response, None, &mut self.ledger);
+                }
+            }
+            Answer::Activity(_, response) => {
+                self.ledger.forget_late(&out.item);
+                self.activity_answered(out, response);
+            }
+            Answer::Orchestrator(..) | Answer::Abandoned(..) | Answer::WrittenOff(_) => {}
+        }
+    }
+
     fn episode_answered(&mut self, out: Out, response: OrchestratorResponse) {
         let Item::Episode { birth, .. } = out.item else { return };
         let Some(instance) = self.instances.get_mut(&birth) else { return };
@@ -127,7 +161,10 @@ impl Partition {
     }
 
     fn activity_answered(&mut self, out: Out, response: ActivityResponse) {
-        let Item::Task { birth, number, .. } = out.item else { return };
+        let Item::Task { id, mut birth, number } = out.item else { return };
+        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
+            birth = self.by_id.get(&id).copied().unwrap_or(birth);
+        }
         self.ledger.returns.remove(&(birth, number));
         let Some(instance) = self.instances.get_mut(&birth) else { return };
         let Some(task) = instance.tasks.remove(&number) else { return };
@@ -136,8 +173,7 @@ impl Partition {
         if !instance.waits_for(crate::ids::Run(task.run)) {
             return;
         }
-        let scheduled = event::decode(task_event(&task));
-        let (now, id) = (self.ledger.now, scheduled.event_id);
+        let (now, id) = (self.ledger.now, event::id_of(task_event(&task)));
         let result = match response.failure_details {
             Some(mut failure) => {
                 event::bound_failure(&mut failure);
@@ -176,6 +212,10 @@ impl Partition {
         let tokens: Vec<Token> = of(&self.ledger.episodes).into_iter().chain(of(&self.ledger.activities)).collect();
         for token in tokens {
             let out = self.ledger.recall(token).expect("it was just listed");
+            if crate::planted::has(crate::planted::Bug::OldToken) {
+                self.ledger.activities.insert(token, out.clone());
+            }
+            self.ledger.keep_late(token, &out);
             self.take_back(out);
         }
         self.withdraw_deferred_grants(worker);
@@ -232,6 +272,7 @@ impl Partition {
     pub(super) fn take_back_overdue(&mut self) {
         while let Some(token) = self.overdue() {
             let out = self.ledger.revoke(token).expect("it was just found");
+            self.ledger.keep_late(token, &out);
             self.take_back(out);
         }
     }

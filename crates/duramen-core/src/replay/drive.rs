@@ -34,7 +34,7 @@ pub fn feed(replay: &RefCell<Replay>, code: &mut dyn Code, event: HistoryEvent, 
     match applied {
         Applied::Nothing => {}
         Applied::Started(started) => {
-            code.start(started);
+            code.start(*started);
             poll(replay, code);
         }
         Applied::Wake(waker) => {

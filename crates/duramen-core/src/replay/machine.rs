@@ -5,9 +5,9 @@ use super::inbox::{Inbox, WaitId};
 use super::mismatch;
 use super::pending::Pending;
 use super::retry::Retry;
+use super::tasks::{Ended, Kind, Tasks};
 use crate::time::Time;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -40,47 +40,10 @@ pub enum Completion {
     },
 }
 
-/// What a completion may belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Activity,
-    Child,
-    Timer,
-}
-
-/// Something that the code may wait for.
-#[derive(Debug)]
-struct Task {
-    kind: Kind,
-    outcome: Option<Outcome>,
-    waker: Option<Waker>,
-    retry: Option<Box<Retrying>>,
-    /// Its future was dropped; it is here only because it is tried again.
-    forgotten: bool,
-}
-
-#[derive(Debug)]
-struct Retrying {
-    retry: Retry,
-    attempts: u32,
-    first_at: Time,
-    /// The action as it was sent; each attempt is a copy under an id of its own.
-    template: Option<OrchestratorActionType>,
-}
-
-/// An action that belongs to the attempts of an earlier one.
-#[derive(Clone, Copy, Debug)]
-enum Link {
-    /// The timer between two attempts.
-    Pause(i32),
-    /// A further attempt.
-    Attempt(i32),
-}
-
 /// What [`Replay::apply`] asks the driver to do.
 pub(super) enum Applied {
     Nothing,
-    Started(ExecutionStartedEvent),
+    Started(Box<ExecutionStartedEvent>),
     Wake(Waker),
     Resumed(Vec<HistoryEvent>),
 }
@@ -95,12 +58,7 @@ pub struct Replay {
     episode: u64,
     next_id: i32,
     pending: Pending,
-    tasks: BTreeMap<i32, Task>,
-    /// Tasks whose future lives and that have not ended.
-    open: usize,
-    links: BTreeMap<i32, Link>,
-    /// Whether any task is tried again, so that those who have none pay nothing for it.
-    retries: bool,
+    tasks: Tasks,
     inbox: Inbox,
     suspended: bool,
     held: Vec<HistoryEvent>,
@@ -143,7 +101,7 @@ impl Replay {
 
     /// Whether the code waits although nothing durable could ever wake it.
     pub fn is_stranded(&self) -> bool {
-        self.started && !self.is_over() && !self.suspended && self.open == 0 && !self.inbox.has_waits()
+        self.started && !self.is_over() && !self.suspended && !self.tasks.are_open() && !self.inbox.has_waits()
     }
 
     /// Fails the execution for a reason that lies outside of what the code returned.
@@ -159,8 +117,7 @@ impl Replay {
             _ => Kind::Timer,
         };
         let id = self.push(action);
-        self.tasks.insert(id, Task { kind, outcome: None, waker: None, retry: None, forgotten: false });
-        self.open += 1;
+        self.tasks.add(id, kind);
         id
     }
 
@@ -190,42 +147,17 @@ impl Replay {
             return false;
         }
         let first_at = self.now;
-        match self.tasks.get_mut(&id) {
-            Some(task) => {
-                self.retries = true;
-                task.retry = Some(Box::new(Retrying { retry, attempts: 1, first_at, template: None }));
-                true
-            }
-            None => false,
-        }
+        self.tasks.retry(id, retry, first_at)
     }
 
     /// The outcome of a task, once. Afterwards the task is unknown.
     pub fn poll_task(&mut self, id: i32, waker: &Waker) -> Poll<Outcome> {
-        let Some(task) = self.tasks.get_mut(&id) else { return Poll::Pending };
-        if task.outcome.is_none() {
-            match &mut task.waker {
-                Some(old) => old.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-            return Poll::Pending;
-        }
-        let outcome = self.tasks.remove(&id).and_then(|task| task.outcome);
-        outcome.map_or(Poll::Pending, Poll::Ready)
+        self.tasks.poll(id, waker)
     }
 
     /// The future of a task was dropped.
     pub fn forget_task(&mut self, id: i32) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
-        if task.outcome.is_none() {
-            self.open -= 1;
-            if task.retry.is_some() {
-                task.forgotten = true;
-                task.waker = None;
-                return;
-            }
-        }
-        self.tasks.remove(&id);
+        self.tasks.forget(id);
     }
 
     /// Begins to wait for an external event.
@@ -276,7 +208,7 @@ impl Replay {
             }
             EventType::ExecutionStarted(started) if !self.started => {
                 self.started = true;
-                return Applied::Started(started);
+                return Applied::Started(Box::new(started));
             }
             // A second start of an execution that has begun is dropped, as DTFx does.
             EventType::ExecutionStarted(_) => {}
@@ -332,68 +264,32 @@ impl Replay {
             return;
         }
         let action = self.pending.take(id);
-        self.keep_template(id, action);
+        self.tasks.recorded(id, action);
     }
 
-    fn keep_template(&mut self, id: i32, action: Option<OrchestratorActionType>) {
-        if !self.retries {
-            return;
-        }
-        if let Some(retrying) = self.tasks.get_mut(&id).and_then(|task| task.retry.as_mut()) {
-            retrying.template = action;
-        }
-    }
-
-    /// A task, child or timer ended. A result for which nobody is there is dropped, as is a second one.
+    /// A task, child or timer ended. Gives whom to wake.
     fn end(&mut self, id: i32, kind: Kind, outcome: Outcome) -> Option<Waker> {
-        let owner = match (self.links.get(&id), kind) {
-            (Some(&Link::Pause(owner)), Kind::Timer) => {
-                self.links.remove(&id);
-                self.attempt_again(owner);
-                return None;
+        match self.tasks.end(id, kind, outcome, self.now) {
+            Ended::Silent => {}
+            Ended::Wake(waker) => return Some(waker),
+            Ended::Pause(pause, link) => {
+                let fire_at = Some(self.now.plus(pause).into());
+                let timer = self.push(OrchestratorActionType::CreateTimer(CreateTimerAction { fire_at }));
+                self.tasks.link(timer, link);
             }
-            (Some(&Link::Attempt(owner)), _) => {
-                self.links.remove(&id);
-                owner
+            Ended::Again(action, link) => {
+                let attempt = self.push(*action);
+                self.tasks.link(attempt, link);
             }
-            _ => id,
-        };
-        let now = self.now;
-        let task = self.tasks.get_mut(&owner)?;
-        if task.kind != kind || task.outcome.is_some() {
-            return None;
         }
-        if let (Err(failure), Some(retrying)) = (&outcome, task.retry.as_mut())
-            && let Some(pause) = retrying.retry.next(failure, retrying.attempts, retrying.first_at, now)
-        {
-            retrying.attempts += 1;
-            let fire_at = Some(now.plus(pause).into());
-            let timer = self.push(OrchestratorActionType::CreateTimer(CreateTimerAction { fire_at }));
-            self.links.insert(timer, Link::Pause(owner));
-            return None;
-        }
-        if task.forgotten {
-            self.tasks.remove(&owner);
-            return None;
-        }
-        task.outcome = Some(outcome);
-        self.open -= 1;
-        task.waker.take()
-    }
-
-    fn attempt_again(&mut self, owner: i32) {
-        let template =
-            self.tasks.get(&owner).and_then(|task| task.retry.as_ref()).and_then(|retrying| retrying.template.clone());
-        if let Some(action) = template {
-            let id = self.push(action);
-            self.links.insert(id, Link::Attempt(owner));
-        }
+        None
     }
 
     /// The first end wins, but for a termination that follows ContinueAsNew (DTFx).
     fn terminate(&mut self, output: Option<String>) {
-        let ended = matches!(self.completion, Some(Completion::Completed(_) | Completion::Failed(_)));
-        if !(ended && !self.suspended) && self.terminated.is_none() {
+        let goes_on = !matches!(self.completion, Some(Completion::Completed(_) | Completion::Failed(_)));
+        // While suspended, the completion has not been said yet.
+        if (goes_on || self.suspended) && self.terminated.is_none() {
             self.terminated = Some(output);
         }
     }
@@ -414,7 +310,7 @@ impl Replay {
             return End { actions: Vec::new(), custom_status, ended: false };
         }
         let mut actions = self.pending.drain(1);
-        self.keep_templates(&actions);
+        self.tasks.leaving(&actions);
         let ended = self.completion.is_some();
         if let Some(completion) = self.completion.take() {
             let action = match completion {
@@ -429,18 +325,6 @@ impl Replay {
             actions.push(numbered(self.next_id, action));
         }
         End { actions, custom_status, ended }
-    }
-
-    fn keep_templates(&mut self, actions: &[OrchestratorAction]) {
-        if !self.retries {
-            return;
-        }
-        for action in actions {
-            let retrying = self.tasks.get_mut(&action.id).and_then(|task| task.retry.as_mut());
-            if let Some(retrying) = retrying {
-                retrying.template.clone_from(&action.orchestrator_action_type);
-            }
-        }
     }
 }
 

@@ -18,12 +18,13 @@ mod machine;
 mod mismatch;
 mod pending;
 mod retry;
+mod tasks;
 
 pub use drive::{Code, End, feed, finish};
 pub use inbox::WaitId;
 pub use machine::{Completion, Outcome, Replay};
 pub use mismatch::kind_of_action;
-pub use retry::{Attempt, Backoff, BadBackoff, Retry};
+pub use retry::{Attempt, Backoff, BadBackoff, Retry, RetryHandler};
 
 #[cfg(test)]
 mod tests;

@@ -90,12 +90,15 @@ pub struct Attempt<'a> {
     pub elapsed: Duration,
 }
 
+/// Says whether to try again.
+pub type RetryHandler = Box<dyn FnMut(&Attempt<'_>) -> bool>;
+
 /// A backoff and, if wanted, the author's own decision. The decision is deterministic code.
 pub struct Retry {
     /// The pauses and limits.
     pub backoff: Backoff,
-    /// Says whether to try again; asked only while the limits allow it.
-    pub handler: Option<Box<dyn FnMut(&Attempt<'_>) -> bool>>,
+    /// Asked only while the limits allow another attempt.
+    pub handler: Option<RetryHandler>,
 }
 
 impl Retry {

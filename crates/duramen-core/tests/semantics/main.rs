@@ -6,9 +6,22 @@
 
 mod common;
 
+mod activities;
+mod children;
+mod continue_as_new;
 mod custom_status;
+mod delivery;
+mod determinism;
+mod durability;
 mod episodes;
 mod events;
+mod limits;
+mod manage;
+mod partitions;
+mod replace;
+mod rewind;
 mod starting;
+mod suspend;
+mod terminate;
 mod timers;
 mod waits;

@@ -288,18 +288,18 @@ fn ids_names_and_payloads_are_checked() {
         functions(hub);
         let long = "x".repeat(257);
         for id in ["", "@e@k", "a/b", "a\\b", "a#b", "a?b", "a\nb", &long] {
-            let request = Request::Start(Start {
+            let request = Request::Start(Box::new(Start {
                 request: create(id, "Done", None),
                 fresh: false,
                 on_existing: OnExisting::Reject,
-            });
+            }));
             assert!(matches!(hub.refused(request), Refusal::BadInput(BadInput::InstanceId { .. })), "{id:?}");
         }
         let widest = "ü".repeat(256);
         hub.start(&widest, "Done", None);
         assert_eq!(hub.outcome(&widest), "COMPLETED done");
         let nameless = Start { request: create("n", "", None), fresh: false, on_existing: OnExisting::Reject };
-        assert!(matches!(hub.refused(Request::Start(nameless)), Refusal::BadInput(BadInput::Name { .. })));
+        assert!(matches!(hub.refused(Request::Start(Box::new(nameless))), Refusal::BadInput(BadInput::Name { .. })));
         assert_eq!(hub.find("n"), None);
     });
 }
@@ -309,7 +309,7 @@ fn a_fresh_id_needs_no_load() {
     check_in(&[Mode::Plain, Mode::Evict, Mode::Slow], |hub| {
         functions(hub);
         let start = Start { request: create("drawn", "Wait", None), fresh: true, on_existing: OnExisting::Reject };
-        assert!(matches!(hub.ask(Request::Start(start)), Reply::Started { attached: false, .. }));
+        assert!(matches!(hub.ask(Request::Start(Box::new(start))), Reply::Started { attached: false, .. }));
         hub.raise("drawn", "go", Some("x"));
         assert_eq!(hub.outcome("drawn"), "COMPLETED x");
     });

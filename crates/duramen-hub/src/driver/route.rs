@@ -50,7 +50,10 @@ impl Driver {
                 }
                 Effect::Load(id) => shared.backend.load(self.slices[at].id, id),
                 Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer),
-                Effect::Freed(worker, kind) => self.dispatcher.freed(worker, kind),
+                Effect::Freed(worker, kind) => {
+                    self.workers.freed(worker);
+                    self.dispatcher.freed(worker, kind);
+                }
                 Effect::Work(worker, item) => self.workers.give(worker, item),
                 Effect::EndSession(worker, run) => self.workers.end_session(worker, run),
                 Effect::Message(mark, message) => {

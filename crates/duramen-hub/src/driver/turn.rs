@@ -13,6 +13,10 @@ use duramen_core::work::{Answer, WorkerId};
 use std::collections::VecDeque;
 use std::time::Instant;
 
+/// What one turn takes from its queue. A turn without this bound takes all that a thousand instances
+/// have to say, and loop, disk and workers wait for each other in turn instead of working at once.
+const INPUTS_OF_A_TURN: usize = 1024;
+
 impl Driver {
     /// Takes what has arrived, works on it, lets out what may leave, writes what has to be written.
     pub(super) fn turn(&mut self, shared: &Shared) {
@@ -127,9 +131,11 @@ impl Driver {
         for at in 0..self.slices.len() {
             self.deliver_mail(shared, at);
         }
-        while self.takes_input()
-            && let Some(incoming) = self.arrived.pop_front()
-        {
+        for _ in 0..INPUTS_OF_A_TURN {
+            if !self.takes_input() {
+                return;
+            }
+            let Some(incoming) = self.arrived.pop_front() else { return };
             self.incoming(shared, incoming);
         }
     }
@@ -208,6 +214,7 @@ impl Driver {
             self.dispatcher.grants(&mut grants);
             let granted = !grants.is_empty();
             for (partition, grant) in grants.drain(..) {
+                self.workers.granted(grant.worker);
                 self.handle(shared, partition.0 as usize, Input::Granted(grant));
             }
             self.spare.grants = grants;
@@ -242,8 +249,10 @@ impl Driver {
             }
         }
         if let Some((id, epoch, checkpoint)) = before {
-            // Only the last may be written on this thread, and only if nobody waits for the thread.
-            let idle = self.arrived.is_empty() && shared.inbox().is_empty();
+            // Only the last may be written on this thread, and only if nobody waits for the thread, nor will
+            // before the write is done: a loop that stands still while answers come in cannot prepare the next
+            // batch.
+            let idle = self.arrived.is_empty() && !self.workers.are_busy() && shared.inbox().is_empty();
             let hurry = if idle { Hurry::Idle } else { Hurry::Busy };
             shared.backend.append(id, epoch, vec![checkpoint], hurry);
         }

@@ -13,16 +13,37 @@ pub(super) struct Workers {
 struct Worker {
     link: Box<dyn WorkerLink>,
     items: Vec<WorkItem>,
+    /// Items that it was granted and has not answered.
+    busy: usize,
 }
 
 impl Workers {
     pub(super) fn joined(&mut self, id: WorkerId, link: Box<dyn WorkerLink>) {
-        self.connected.insert(id, Worker { link, items: Vec::new() });
+        self.connected.insert(id, Worker { link, items: Vec::new(), busy: 0 });
     }
 
     /// Whether it had been there.
     pub(super) fn left(&mut self, id: WorkerId) -> bool {
         self.connected.remove(&id).is_some()
+    }
+
+    /// An item will go to it.
+    pub(super) fn granted(&mut self, id: WorkerId) {
+        if let Some(worker) = self.connected.get_mut(&id) {
+            worker.busy += 1;
+        }
+    }
+
+    /// It has room for one more.
+    pub(super) fn freed(&mut self, id: WorkerId) {
+        if let Some(worker) = self.connected.get_mut(&id) {
+            worker.busy = worker.busy.saturating_sub(1);
+        }
+    }
+
+    /// Whether an answer is to be expected.
+    pub(super) fn are_busy(&self) -> bool {
+        self.connected.values().any(|worker| worker.busy > 0)
     }
 
     /// Puts an item with those that leave at the end of the turn. A worker that has gone was granted

@@ -270,7 +270,7 @@ pub(crate) fn send(id: i32, to: &str, name: &str) -> OrchestratorAction {
 /// A start under an id.
 pub(crate) fn start(id: &str, name: &str) -> Request {
     let request = CreateInstanceRequest { instance_id: id.to_owned(), name: name.to_owned(), ..Default::default() };
-    Request::Start(Start { request, fresh: false, on_existing: OnExisting::Reject })
+    Request::Start(Box::new(Start { request, fresh: false, on_existing: OnExisting::Reject }))
 }
 
 /// A wait for the end.

@@ -52,6 +52,14 @@ pub enum ClientError {
         /// What does not fit, and where.
         reason: JsonError,
     },
+    /// The history in the store is not what a history looks like.
+    #[error("failed to decode the history of instance {id:?}: {reason}; the store is damaged")]
+    Damaged {
+        /// Its instance id.
+        id: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The hub did not do it.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -22,10 +22,8 @@ impl Client {
     /// The history of the current execution of an instance.
     pub async fn history(&self, id: &str) -> Result<History, ClientError> {
         match self.request(Request::History(InstanceId::new(id))).await? {
-            Reply::History(events) => {
-                Ok(History::decode(&events)
-                    .unwrap_or_else(|error| unreachable!("a stored event does not parse: {error}")))
-            }
+            Reply::History(events) => History::decode(&events)
+                .map_err(|error| ClientError::Damaged { id: id.to_owned(), reason: error.to_string() }),
             other => out_of_place(&other),
         }
     }

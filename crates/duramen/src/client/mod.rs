@@ -23,8 +23,10 @@ pub use manage::Terminate;
 pub use start::{StartOrchestration, StartTime};
 pub use wait::WaitForInstance;
 
+pub use duramen_backend::Cursor;
 use duramen_backend::Query;
-use duramen_core::request::{Refusal, Reply, Request};
+pub use duramen_core::request::{OnExisting, Refusal};
+use duramen_core::request::{Reply, Request};
 use duramen_core::time::Time;
 use duramen_hub::Hub;
 

@@ -115,7 +115,7 @@ impl<O> StartOrchestration<O> {
             self.request.instance_id = random_id();
         }
         let start = Start { request: self.request, fresh, on_existing: self.on_existing };
-        match self.client.request(Request::Start(start)).await? {
+        match self.client.request(Request::Start(Box::new(start))).await? {
             Reply::Started { id, birth, attached } => Ok(Handle::new(self.client, id, birth, attached)),
             other => out_of_place(&other),
         }

@@ -69,7 +69,13 @@ impl<O> Call<O> {
     /// Tries again after a failure.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         let State::Running(id) = self.state else { return self };
-        match policy.into_retry(self.label(id)) {
+        let shared = Rc::downgrade(&self.shared);
+        let panicked = move |panic| {
+            if let Some(shared) = shared.upgrade() {
+                shared.panicked.replace(Some(panic));
+            }
+        };
+        match policy.into_retry(self.label(id), panicked) {
             Ok(retry) => {
                 let set = self.shared.replay.borrow_mut().retry(id, self.asked_in, retry);
                 if !set {

@@ -2,6 +2,7 @@
 
 use crate::json::JsonError;
 use duramen_core::replay::Replay;
+use duramen_proto::TaskFailureDetails;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::panic::Location;
@@ -12,6 +13,8 @@ pub(crate) struct Shared {
     pub(crate) replay: RefCell<Replay>,
     start: OnceCell<Start>,
     pub(crate) continued: RefCell<Option<Continued>>,
+    /// A panic of author code that runs while the replay is at work.
+    pub(crate) panicked: RefCell<Option<Box<TaskFailureDetails>>>,
     pub(crate) guids: Cell<u32>,
     pub(crate) randoms: Cell<u64>,
     step: Cell<Option<Step>>,
@@ -44,6 +47,7 @@ impl Shared {
             replay: RefCell::new(Replay::new()),
             start: OnceCell::new(),
             continued: RefCell::new(None),
+            panicked: RefCell::new(None),
             guids: Cell::new(0),
             randoms: Cell::new(0),
             step: Cell::new(None),

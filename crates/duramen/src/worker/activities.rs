@@ -15,12 +15,32 @@ use std::sync::Arc;
 use std::task::Poll;
 use tokio::runtime::Handle;
 
-pub(super) fn spawn(app: &Arc<App>, outbox: &Arc<Outbox>, runtime: &Handle, token: Token, work: ActivityWork) {
-    let (app, outbox, handle) = (Arc::clone(app), Arc::clone(outbox), runtime.clone());
+/// Runs each in a task of its own.
+pub(super) fn spawn(app: &Arc<App>, outbox: &Arc<Outbox>, runtime: &Handle, mut items: Vec<(Token, ActivityWork)>) {
+    let Some(last) = items.pop() else { return };
+    let ways = Ways { app: Arc::clone(app), outbox: Arc::clone(outbox), runtime: runtime.clone() };
+    // The caller is the hub's loop: it hands all over at once, and the runtime's own threads, for which that is
+    // cheaper, make the tasks. The last needs none: it has this one.
     runtime.spawn(async move {
-        let answer = answer(&app, token, work).await;
-        outbox.gather(answer, &handle);
+        for item in items {
+            ways.runtime.spawn(ways.clone().run(item));
+        }
+        ways.run(last).await;
     });
+}
+
+#[derive(Clone)]
+struct Ways {
+    app: Arc<App>,
+    outbox: Arc<Outbox>,
+    runtime: Handle,
+}
+
+impl Ways {
+    async fn run(self, (token, work): (Token, ActivityWork)) {
+        let answer = answer(&self.app, token, work).await;
+        self.outbox.gather(answer, &self.runtime);
+    }
 }
 
 async fn answer(app: &App, token: Token, work: ActivityWork) -> Answer {

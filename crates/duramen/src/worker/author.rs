@@ -57,6 +57,9 @@ impl Execution {
             replay::feed(&self.shared.replay, &mut self.author, event, replaying);
         }
         self.author.signal.in_episode.store(false, Ordering::Release);
+        if let Some(panic) = self.shared.panicked.take() {
+            self.shared.replay.borrow_mut().fail(*panic);
+        }
         if self.author.signal.foreign.load(Ordering::Acquire) {
             self.fail_not_durable("it was woken by something other than its history");
         } else if self.shared.replay.borrow().is_stranded() {

@@ -2,11 +2,11 @@
 
 use super::outbox::{Outbox, lock};
 use super::sessions::Sessions;
-use duramen_core::ids::{Run, Token};
+use duramen_core::ids::{InstanceId, Run, Token};
 use duramen_core::work::{Answer, OrchestratorWork};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Answers that leave together at most.
@@ -33,6 +33,8 @@ struct State {
     /// thread, so that they are not lost when it never comes back.
     answers: Vec<Answer>,
     gone: Vec<Run>,
+    /// The thread sleeps, so that it has to be woken; waking one that does not is a system call for nothing.
+    sleeps: bool,
     written_off: bool,
     stopped: bool,
 }
@@ -41,8 +43,8 @@ struct State {
 #[derive(Clone)]
 pub(super) struct Running {
     pub(super) token: Token,
-    pub(super) instance: String,
-    pub(super) name: String,
+    pub(super) instance: InstanceId,
+    pub(super) name: Arc<str>,
     since: Instant,
 }
 
@@ -61,14 +63,24 @@ impl Lane {
 
     pub(super) fn push(&self, jobs: Vec<Job>) {
         self.load.fetch_add(jobs.len(), Ordering::Relaxed);
-        lock(&self.state).queue.extend(jobs);
-        self.ready.notify_one();
+        let mut state = lock(&self.state);
+        state.queue.extend(jobs);
+        self.wake(state);
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let sleeps = std::mem::take(&mut state.sleeps);
+        drop(state);
+        if sleeps {
+            self.ready.notify_one();
+        }
     }
 
     /// Has the thread end when its queue is empty.
     pub(super) fn stop(&self) {
-        lock(&self.state).stopped = true;
-        self.ready.notify_one();
+        let mut state = lock(&self.state);
+        state.stopped = true;
+        self.wake(state);
     }
 
     /// Takes everything from the thread if it has run one item since before `earliest`.
@@ -96,6 +108,7 @@ impl Lane {
                 if state.stopped {
                     return;
                 }
+                state.sleeps = true;
                 state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
@@ -112,8 +125,8 @@ impl Lane {
             };
             state.running = Some(Running {
                 token,
-                instance: work.instance.as_str().to_string(),
-                name: work.name.to_string(),
+                instance: work.instance.clone(),
+                name: Arc::clone(&work.name),
                 since: Instant::now(),
             });
             drop(state);

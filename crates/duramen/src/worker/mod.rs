@@ -13,14 +13,15 @@
 mod activities;
 #[cfg(any(feature = "embedded", feature = "testing"))]
 mod attached;
-mod author;
+pub(crate) mod author;
 mod lane;
 mod link;
 mod options;
 mod outbox;
-mod panics;
+pub(crate) mod panics;
 mod pool;
 mod sessions;
+mod twice;
 mod watch;
 
 pub use link::Link;

@@ -23,6 +23,9 @@ pub struct WorkerOptions {
     pub drain: Duration,
     /// The version that sub-orchestrations get for which the author gives none.
     pub default_version: Option<String>,
+    /// Whether every episode is run twice and the two compared: an orchestrator that does something else the
+    /// second time fails. For tests.
+    pub run_twice: bool,
     /// Whether the hub lives in this process.
     pub in_process: bool,
 }
@@ -38,6 +41,7 @@ impl Default for WorkerOptions {
             replacements: 16,
             drain: Duration::from_secs(10),
             default_version: None,
+            run_twice: false,
             in_process: true,
         }
     }

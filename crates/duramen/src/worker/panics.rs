@@ -29,7 +29,7 @@ pub(super) fn install() {
 }
 
 /// Runs author code.
-pub(super) fn guard<R>(code: impl FnOnce() -> R) -> Result<R, Box<TaskFailureDetails>> {
+pub(crate) fn guard<R>(code: impl FnOnce() -> R) -> Result<R, Box<TaskFailureDetails>> {
     let outer = IN_AUTHOR_CODE.replace(true);
     // What the code leaves half done is its own future and context, which are dropped after this.
     let result = catch_unwind(AssertUnwindSafe(code));

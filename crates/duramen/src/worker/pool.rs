@@ -9,6 +9,8 @@ use crate::App;
 use duramen_core::ids::Run;
 use duramen_core::work::{Announcement, Answer, Work, WorkItem};
 use std::collections::HashMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -59,8 +61,13 @@ impl Pool {
         let capacity = (self.options.sessions / self.options.threads.max(1)).max(1);
         let (pool, own, app) = (Arc::clone(self), Arc::clone(&lane), Arc::clone(&self.app));
         let spawned = thread::Builder::new().name(format!("duramen-orchestrators-{place}")).spawn(move || {
-            let sessions = Sessions::new(app, default_version, capacity);
-            own.run(sessions, &pool.outbox, &|gone| pool.forget(gone, place));
+            let sessions = Sessions::new(app, default_version, capacity, pool.options.run_twice);
+            let work = || own.run(sessions, &pool.outbox, &|gone| pool.forget(gone, place));
+            // Author code cannot panic as far as here; if we do, the items must not be lost with the thread.
+            let died = catch_unwind(AssertUnwindSafe(work)).is_err();
+            if died && lock(&pool.crew).lanes[place].as_ref().is_some_and(|lane| Arc::ptr_eq(lane, &own)) {
+                pool.write_off(place..place + 1, Duration::ZERO);
+            }
         });
         if let Err(error) = spawned {
             // The items of this place are answered once the watch finds nobody; say why.
@@ -85,13 +92,14 @@ impl Pool {
             self.outbox.answer(items.iter().map(|item| Answer::Abandoned(item.token, reason.to_string())).collect());
             return;
         }
-        let mut episodes = Vec::with_capacity(items.len());
+        let (mut episodes, mut tasks) = (Vec::new(), Vec::new());
         for item in items {
             match item.work {
                 Work::Orchestrator(work) => episodes.push(Job::Episode(item.token, Box::new(work))),
-                Work::Activity(work) => activities::spawn(&self.app, &self.outbox, &self.runtime, item.token, work),
+                Work::Activity(work) => tasks.push((item.token, work)),
             }
         }
+        activities::spawn(&self.app, &self.outbox, &self.runtime, tasks);
         self.route(episodes);
     }
 
@@ -152,11 +160,15 @@ impl Pool {
     }
 
     /// Writes off each thread that has run one episode for longer than that.
-    pub(super) fn write_off(self: &Arc<Self>, longer_than: Duration) {
+    pub(super) fn write_off_stuck(self: &Arc<Self>, longer_than: Duration) {
+        self.write_off(0..self.options.threads.max(1), longer_than);
+    }
+
+    fn write_off(self: &Arc<Self>, places: Range<usize>, longer_than: Duration) {
         let Some(earliest) = Instant::now().checked_sub(longer_than) else { return };
         let mut crew = lock(&self.crew);
         let mut remains = Vec::new();
-        for place in 0..crew.lanes.len() {
+        for place in places {
             let Some(left) = crew.lanes[place].as_ref().and_then(|lane| lane.write_off(earliest)) else { continue };
             crew.places.retain(|_, of| *of != place);
             let replace = crew.replaced < self.options.replacements;
@@ -194,8 +206,8 @@ impl Pool {
 
 fn report(left: &Remains, longer_than: Duration, replaced: bool) {
     tracing::error!(
-        orchestrator = left.running.name,
-        instance = left.running.instance,
+        orchestrator = &*left.running.name,
+        instance = left.running.instance.as_str(),
         stuck_after = ?longer_than,
         replaced,
         "an orchestrator does not come back from its code: its thread was written off. Orchestrators may not block; do \

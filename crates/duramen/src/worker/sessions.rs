@@ -1,6 +1,6 @@
 //! The executions that one thread keeps between their episodes.
 
-use super::author::Execution;
+use super::twice::{Begin, Twice};
 use crate::App;
 use duramen_core::ids::{Run, Token};
 use duramen_core::work::{Answer, OrchestratorWork, Session};
@@ -13,6 +13,7 @@ pub(super) struct Sessions {
     app: Arc<App>,
     default_version: Option<Arc<str>>,
     capacity: usize,
+    run_twice: bool,
     kept: HashMap<Run, Kept>,
     /// Least lately used first. An entry counts only when its number is that of the session.
     order: VecDeque<(Run, u64)>,
@@ -25,12 +26,21 @@ struct Kept {
     /// How the item must be named that goes on from here.
     next: Session,
     used: u64,
-    execution: Execution,
+    execution: Twice,
 }
 
 impl Sessions {
-    pub(super) fn new(app: Arc<App>, default_version: Option<Arc<str>>, capacity: usize) -> Self {
-        Self { app, default_version, capacity, kept: HashMap::new(), order: VecDeque::new(), uses: 0, gone: Vec::new() }
+    pub(super) fn new(app: Arc<App>, default_version: Option<Arc<str>>, capacity: usize, run_twice: bool) -> Self {
+        Self {
+            app,
+            default_version,
+            capacity,
+            run_twice,
+            kept: HashMap::new(),
+            order: VecDeque::new(),
+            uses: 0,
+            gone: Vec::new(),
+        }
     }
 
     /// Runs one episode.
@@ -76,11 +86,12 @@ impl Sessions {
         }
     }
 
-    fn begin(&self, work: &OrchestratorWork) -> Execution {
-        Execution::new(&self.app, work.instance.as_str(), self.default_version.clone())
+    fn begin(&self, work: &OrchestratorWork) -> Twice {
+        let default_version = self.default_version.clone();
+        Twice::new(Begin { app: &self.app, instance_id: work.instance.as_str(), default_version }, self.run_twice)
     }
 
-    fn keep(&mut self, run: Run, session: Session, execution: Execution) {
+    fn keep(&mut self, run: Run, session: Session, execution: Twice) {
         self.uses += 1;
         let next = Session { episodes: session.episodes + 1, ..session };
         self.kept.insert(run, Kept { next, used: self.uses, execution });

@@ -31,7 +31,7 @@ pub(super) fn start(pool: &Arc<Pool>, stuck_after: Duration) {
     let pool = Arc::clone(pool);
     let spawned = thread::Builder::new().name("duramen-watch".to_string()).spawn(move || {
         while !pool.stopped.wait(stuck_after / 4) {
-            pool.write_off(stuck_after);
+            pool.write_off_stuck(stuck_after);
         }
     });
     if let Err(error) = spawned {

@@ -51,7 +51,7 @@ impl Rig {
 /// A batch of one checkpoint.
 fn frame(payload: Bytes) -> Frame {
     let mut frame = Frame::default();
-    frame.checkpoint(PartitionId(0), Epoch(1), &checkpoint(payload));
+    frame.encoded(PartitionId(0), Epoch(1), &prost::Message::encode_to_vec(&checkpoint(payload)));
     frame
 }
 

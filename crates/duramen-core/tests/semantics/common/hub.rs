@@ -8,11 +8,12 @@ use duramen_backend::disk::Disk;
 use duramen_backend::{Backend, Event, Hurry, Memory, MemoryOptions};
 use duramen_core::checkpoint::{Checkpoint, Image, PairMark};
 use duramen_core::dispatch::Dispatcher;
-use duramen_core::ids::{Birth, InstanceId, PartitionId, Run, Slot};
+use duramen_core::ids::{Birth, Epoch, InstanceId, PartitionId, Position, Run, Slot};
 use duramen_core::limits::{OPEN_TURN, Settings};
 use duramen_core::partition::{Config, Effect, Input, Partition};
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, RequestId, Start, Until, Wait};
 use duramen_core::time::Time;
+use duramen_core::work::WorkItem;
 use duramen_core::work::*;
 use duramen_proto::*;
 use std::cell::RefCell;
@@ -40,8 +41,8 @@ pub enum Fate {
     Once,
     Lost,
     Twice,
-    /// Behind whatever else is on its way.
-    Late,
+    /// Ahead of whatever else is on its way.
+    Early,
 }
 
 /// Something on its way between partitions.
@@ -316,7 +317,7 @@ impl Hub {
     }
 
     pub fn start_with(&mut self, request: CreateInstanceRequest, on_existing: OnExisting) -> Reply {
-        self.ask(Request::Start(Start { request, fresh: false, on_existing }))
+        self.ask(Request::Start(Box::new(Start { request, fresh: false, on_existing })))
     }
 
     /// Starts an instance, and gives its birth.
@@ -420,7 +421,7 @@ impl Hub {
     /// Does all that can be done without time passing.
     pub fn run(&mut self) {
         for step in 0.. {
-            assert!(step < 2_000_000, "the hub does not come to rest");
+            assert!(step < 400_000, "the hub does not come to rest");
             if self.run_at_hand() || (self.mode == Mode::Slow && self.backend.step()) {
                 continue;
             }
@@ -464,7 +465,7 @@ impl Hub {
     fn close_turns(&mut self) -> bool {
         let later = self.now.plus(OPEN_TURN);
         let ids: Vec<PartitionId> = self.partitions.keys().copied().collect();
-        ids.into_iter().fold(false, |any, id| self.cut(id, later) || any)
+        ids.into_iter().any(|id| self.cut(id, later))
     }
 
     fn turn(&mut self, id: PartitionId, act: impl FnOnce(&mut Partition, Time, &mut Vec<Effect>)) {
@@ -504,23 +505,7 @@ impl Hub {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Appended { partition: id, epoch, number, position } => {
-                let partition = self.partitions.get_mut(&id).expect("it is here");
-                if partition.epoch() != epoch {
-                    return;
-                }
-                let own = self.checkpoints.iter().rev();
-                let mut own = own.filter(|(owner, checkpoint)| *owner == id && checkpoint.number == number);
-                let checkpoint = own.next().expect("only what was cut is appended").1.clone();
-                self.audit.committed(&checkpoint);
-                let mut out = Vec::new();
-                partition.committed(number, position, &mut out);
-                self.dispatcher.committed(id, number);
-                if self.mode == Mode::Crash {
-                    out.retain(|effect| {
-                        matches!(effect, Effect::Reply(..) | Effect::Message(..) | Effect::Acknowledge(..))
-                    });
-                }
-                self.route(id, out);
+                self.committed(id, epoch, number, position);
                 if self.mode == Mode::Crash {
                     self.crash();
                 } else {
@@ -539,6 +524,24 @@ impl Hub {
             }
             other => panic!("unexpected: {other:?}"),
         }
+    }
+
+    fn committed(&mut self, id: PartitionId, epoch: Epoch, number: u64, position: Position) {
+        let partition = self.partitions.get_mut(&id).expect("it is here");
+        if partition.epoch() != epoch {
+            return;
+        }
+        let own = self.checkpoints.iter().rev();
+        let mut own = own.filter(|(owner, checkpoint)| *owner == id && checkpoint.number == number);
+        let checkpoint = &own.next().expect("only what was cut is appended").1;
+        self.audit.committed(checkpoint);
+        let mut out = Vec::new();
+        partition.committed(number, position, &mut out);
+        self.dispatcher.committed(id, number);
+        if self.mode == Mode::Crash {
+            out.retain(|effect| matches!(effect, Effect::Reply(..) | Effect::Message(..) | Effect::Acknowledge(..)));
+        }
+        self.route(id, out);
     }
 
     fn route(&mut self, id: PartitionId, effects: Vec<Effect>) {
@@ -588,7 +591,7 @@ impl Hub {
             Fate::Lost => {}
             Fate::Once => self.queue.push_back((to, input())),
             Fate::Twice => self.queue.extend([(to, input()), (to, input())]),
-            Fate::Late => self.queue.push_front((to, input())),
+            Fate::Early => self.queue.push_front((to, input())),
         }
     }
 
@@ -619,6 +622,13 @@ impl Hub {
         self.owners[usize::from(slot.0)]
     }
 
+    /// The n-th id that lives in a partition.
+    pub fn id_in(&self, partition: u32, n: usize) -> String {
+        let ids = (0..).map(|number| format!("i{number}"));
+        let mut ids = ids.filter(|id| self.owner(InstanceId::new(id.as_str()).slot()) == PartitionId(partition));
+        ids.nth(n).expect("every partition has ids without end")
+    }
+
     pub fn partition(&self, id: u32) -> &Partition {
         &self.partitions[&PartitionId(id)]
     }
@@ -630,8 +640,14 @@ impl Hub {
 
     /// The process dies and the store is opened again by another.
     pub fn crash(&mut self) {
+        // What is durable was answered: a client whose answer got lost would have to look, not ask again.
+        while let Some(event) = self.events.lock().map(|mut events| take_appended(&mut events)).expect("no panics") {
+            if let Event::Appended { partition, epoch, number, position } = event {
+                self.committed(partition, epoch, number, position);
+            }
+        }
         self.crashes += 1;
-        assert!(self.crashes < 20_000, "the hub makes no progress between crashes");
+        assert!(self.crashes < 2_000, "the hub makes no progress between crashes");
         self.reopen(self.partitions.len());
     }
 
@@ -645,26 +661,24 @@ impl Hub {
         let mail: Vec<Input> = left.into_iter().map(|(_, input)| input).filter(is_mail).collect();
         self.jobs.clear();
         self.partitions.clear();
-        for id in 0..count as u32 {
-            let id = PartitionId(id);
-            let slots: Vec<Slot> = (0..=255).map(Slot).filter(|slot| self.owner(*slot) == id).collect();
-            self.backend.acquire(id, slots.clone());
-            while self.mode == Mode::Slow && self.backend.step() {}
-            let acquired = loop {
-                let event = self.events.lock().expect("no test panics in here").pop_front();
-                match event.expect("a lease is given at once") {
-                    Event::Acquired { epoch, store, outstanding, .. } => break (epoch, store, outstanding),
-                    // What the last owner has not heard it will not hear.
-                    _ => continue,
-                }
-            };
-            let (epoch, store, outstanding) = acquired;
-            let config = Config { id, epoch, store, slots, settings: self.settings.clone() };
+        let ids: Vec<PartitionId> = (0..count as u32).map(PartitionId).collect();
+        let owners = self.owners.clone();
+        let slots_of = |id: PartitionId| -> Vec<Slot> {
+            (0..=255).map(Slot).filter(|slot| owners[usize::from(slot.0)] == id).collect()
+        };
+        ids.iter().for_each(|id| self.backend.acquire(*id, slots_of(*id)));
+        while self.mode == Mode::Slow && self.backend.step() {}
+        // What the last owner has not heard it will not hear.
+        let said = std::mem::take(&mut *self.events.lock().expect("no test panics in here"));
+        for event in said {
+            let Event::Acquired { partition: id, epoch, store, outstanding } = event else { continue };
+            let config = Config { id, epoch, store, slots: slots_of(id), settings: self.settings.clone() };
             let mut out = Vec::new();
             let partition = Partition::open(config, *outstanding, self.now, &mut out);
             self.partitions.insert(id, partition);
             self.route(id, out);
         }
+        assert_eq!(self.partitions.len(), count, "leases are given at once");
         for (id, worker) in &mut self.workers {
             worker.sessions.clear();
             self.dispatcher.join(*id, worker.announcement.clone());
@@ -681,12 +695,16 @@ impl Hub {
         for (id, request) in again {
             self.queue.push_back((self.owner(request.instance().slot()), Input::Request(id, request)));
         }
-        let ids: Vec<PartitionId> = self.partitions.keys().copied().collect();
         self.grant();
         for id in ids {
             self.cut(id, self.now);
         }
     }
+}
+
+fn take_appended(events: &mut VecDeque<Event>) -> Option<Event> {
+    let place = events.iter().position(|event| matches!(event, Event::Appended { .. }))?;
+    events.remove(place)
 }
 
 /// An instance as the backend has it now.

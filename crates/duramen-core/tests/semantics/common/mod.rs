@@ -29,6 +29,7 @@ pub fn check_in<T: PartialEq + std::fmt::Debug>(modes: &[Mode], scenario: impl F
     let mut first = None;
     for mode in modes {
         let mut hub = Hub::new(*mode);
+        println!("mode {mode:?}");
         let outcome = scenario(&mut hub);
         match &first {
             None => first = Some(outcome),

@@ -327,7 +327,8 @@ fn respond(mut context: Context, result: Option<String>) -> OrchestratorResponse
 pub fn remember(history: &mut Vec<HistoryEvent>, new: &[Bytes], response: &OrchestratorResponse) {
     history.extend(decode(new));
     for asked in &response.actions {
-        let event_type = match asked.orchestrator_action_type.clone().expect("an action says what it is") {
+        let Some(what) = asked.orchestrator_action_type.clone() else { continue };
+        let event_type = match what {
             Action::ScheduleTask(task) => {
                 EventType::TaskScheduled(TaskScheduledEvent { name: task.name, ..TaskScheduledEvent::default() })
             }

@@ -21,8 +21,8 @@ pub(super) struct Hub {
     pub(super) link: Link,
     answers: Receiver<Answer>,
     tokens: u64,
-    _worker: Worker,
-    _runtime: Runtime,
+    worker: Worker,
+    runtime: Runtime,
 }
 
 /// One execution, as a hub keeps it.
@@ -53,7 +53,7 @@ impl Hub {
         let worker = Worker::start(app, options, runtime.handle().clone());
         let (send, answers) = channel();
         worker.attach(move |batch| batch.into_iter().for_each(|answer| send.send(answer).unwrap()));
-        Self { link: worker.link(), answers, tokens: 0, _worker: worker, _runtime: runtime }
+        Self { link: worker.link(), answers, tokens: 0, worker, runtime }
     }
 
     pub(super) fn token(&mut self) -> Token {
@@ -75,8 +75,8 @@ impl Hub {
         }
     }
 
-    /// Runs an activity.
-    pub(super) fn run_activity(&mut self, id: i32, task: ScheduleTaskAction) -> EventType {
+    /// Hands out an activity.
+    pub(super) fn begin_activity(&mut self, id: i32, task: ScheduleTaskAction) {
         let token = self.token();
         let ScheduleTaskAction { name, version, input, tags, .. } = task;
         let scheduled =
@@ -88,6 +88,11 @@ impl Hub {
             scheduled: Bytes::from(event(id, 0, scheduled).encode_to_vec()),
         };
         self.link.deliver(vec![WorkItem { token, work: Work::Activity(work) }]);
+    }
+
+    /// Runs an activity.
+    pub(super) fn run_activity(&mut self, id: i32, task: ScheduleTaskAction) -> EventType {
+        self.begin_activity(id, task);
         match self.answer() {
             Answer::Activity(_, ActivityResponse { result, failure_details: None, .. }) => {
                 EventType::TaskCompleted(TaskCompletedEvent { task_scheduled_id: id, result })
@@ -111,12 +116,28 @@ impl Hub {
 
     /// Runs an instance until it ends or only the outside could wake it. Time jumps to timers.
     pub(super) fn drive(&mut self, instance: &mut Instance) {
-        while instance.completion.is_none() {
-            if instance.inbox.is_empty() && !self.progress(instance) {
-                return;
-            }
+        while instance.completion.is_none() && self.step(instance) {}
+    }
+
+    /// One thing happens, and one episode. Gives whether there was anything.
+    pub(super) fn step(&mut self, instance: &mut Instance) -> bool {
+        let goes_on = instance.completion.is_none() && (!instance.inbox.is_empty() || self.progress(instance));
+        if goes_on {
             self.episode(instance);
         }
+        goes_on
+    }
+
+    pub(super) fn shutdown(self) -> Result<(), crate::Error> {
+        let outcome = self.runtime.block_on(self.worker.shutdown());
+        // Without waiting for activities that are left.
+        self.runtime.shutdown_background();
+        outcome
+    }
+
+    pub(super) fn shutdown_keeping_answers(self) -> Receiver<Answer> {
+        self.runtime.block_on(self.worker.shutdown()).expect("nothing is left");
+        self.answers
     }
 
     fn progress(&mut self, instance: &mut Instance) -> bool {

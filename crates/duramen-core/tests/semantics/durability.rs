@@ -1,0 +1,170 @@
+//! When checkpoints are cut and what waits for them (invariants 1, 2 and 11). That nothing leaves
+//! early is held against the store in every scenario of every file ([`crate::common::audit`]).
+
+use crate::common::*;
+use duramen_core::checkpoint::Change;
+
+/// A chain of n activities.
+fn steps(hub: &mut Hub, n: i32) {
+    hub.orchestrator("Steps", move |o| {
+        for step in 1..=n {
+            o.call(step, "Step", None)?;
+        }
+        Some("end".into())
+    });
+    hub.activity("Step", |_| Ok("s".into()));
+}
+
+#[test]
+fn a_chain_in_this_process_costs_one_checkpoint_more_than_it_has_activities() {
+    for n in [0, 1, 5, 20] {
+        let mut hub = Hub::new(Mode::Plain);
+        steps(&mut hub, n);
+        hub.start("s", "Steps", None);
+        assert_eq!(hub.outcome("s"), "COMPLETED end");
+        assert_eq!(hub.checkpoints.len() as i32, n + 1, "n = {n}");
+    }
+}
+
+#[test]
+fn a_chain_elsewhere_costs_two_a_step_and_two_more() {
+    for n in [0, 1, 5, 20] {
+        let mut hub = Hub::new(Mode::Plain);
+        hub.go_remote();
+        steps(&mut hub, n);
+        hub.start("s", "Steps", None);
+        assert_eq!(hub.outcome("s"), "COMPLETED end");
+        assert_eq!(hub.checkpoints.len() as i32, 2 * n + 2, "n = {n}");
+    }
+}
+
+/// The turn stays open for an episode in this process, but for a millisecond at most.
+#[test]
+fn a_slow_episode_does_not_hold_back_the_start() {
+    let mut hub = Hub::new(Mode::Plain);
+    steps(&mut hub, 1);
+    hub.hold("Steps");
+    hub.start("s", "Steps", None);
+    assert_eq!(hub.checkpoints.len(), 1, "the start was answered without its episode");
+}
+
+#[test]
+fn a_read_of_what_is_under_way_waits_and_one_of_what_is_durable_does_not() {
+    let mut hub = Hub::new(Mode::Slow);
+    hub.orchestrator("Wait", |o| o.event("go", 0));
+    hub.start("quiet", "Wait", None);
+    hub.start("busy", "Wait", None);
+    hub.submit(Request::Raise { id: "busy".into(), name: "x".into(), input: None });
+    while hub.run_at_hand() {}
+    let reads = [
+        Request::Get("busy".into()),
+        Request::History("busy".into()),
+        Request::Purge("busy".into()),
+        Request::Rewind { id: "busy".into(), reason: None },
+        Request::Get("quiet".into()),
+        Request::History("quiet".into()),
+    ];
+    let ids: Vec<_> = reads.into_iter().map(|read| hub.submit(read)).collect();
+    while hub.run_at_hand() {}
+    let answered = |hub: &Hub| ids.iter().map(|id| hub.reply(*id).is_some()).collect::<Vec<_>>();
+    assert_eq!(answered(&hub), [false, false, false, false, true, true]);
+    hub.run();
+    assert_eq!(answered(&hub), [true; 6]);
+}
+
+/// That somebody is gone is news like any other.
+#[test]
+fn a_read_of_what_is_being_purged_waits() {
+    let mut hub = Hub::new(Mode::Slow);
+    hub.orchestrator("Done", |_| Some("x".into()));
+    hub.start("d", "Done", None);
+    let purge = hub.submit(Request::Purge("d".into()));
+    let get = hub.submit(Request::Get("d".into()));
+    let start = hub.submit(Request::Start(Box::new(duramen_core::request::Start {
+        request: create("d", "Done", None),
+        fresh: false,
+        on_existing: OnExisting::Reject,
+    })));
+    while hub.run_at_hand() {}
+    assert!(hub.reply(purge).is_none() && hub.reply(get).is_none() && hub.reply(start).is_none());
+    hub.run();
+    assert!(matches!(hub.reply(purge), Some(Reply::Purged(true))));
+    assert!(matches!(hub.reply(get), Some(Reply::State(None))));
+    assert!(matches!(hub.reply(start), Some(Reply::Started { .. })));
+}
+
+/// Invariant 2: what an episode came to is in one checkpoint.
+#[test]
+fn an_episode_lands_whole() {
+    let mut hub = Hub::new(Mode::Plain);
+    hub.go_remote();
+    hub.orchestrator("All", |o| {
+        o.custom_status = Some("s".into());
+        o.act(schedule(1, "A", None));
+        o.act(create_timer(2, Time::new(5_000, 0)));
+        o.act(create_child(3, "kid", "Kid", None));
+        o.act(send(4, "kid", "e", None));
+        o.event("go", 0)
+    });
+    hub.hold("A");
+    hub.start("a", "All", None);
+    let run = hub.stored("a").expect("there").head.run;
+    let whole = hub.checkpoints.iter().find(|(_, checkpoint)| {
+        checkpoint.deltas.iter().any(|delta| matches!(&delta.change, Some(Change::History(parts)) if parts.run == run))
+    });
+    let (_, whole) = whole.expect("the episode landed");
+    let has = |what: fn(&Change) -> bool| whole.deltas.iter().any(|delta| delta.change.as_ref().is_some_and(what));
+    assert!(has(|change| matches!(change, Change::Taken(_))), "the inbox");
+    assert!(has(|change| matches!(change, Change::Task(_))), "the task");
+    assert!(has(|change| matches!(change, Change::Timer(_))), "the timer");
+    assert!(has(|change| matches!(change, Change::CustomStatus(_))), "the status");
+    assert!(has(|change| matches!(change, Change::Tail(_))), "the instance");
+    assert!(has(|change| matches!(change, Change::Sent(_) | Change::Head(_))), "the child");
+}
+
+/// Invariant 8: idle instances leave memory.
+#[test]
+fn what_is_idle_leaves_memory_and_comes_back_as_it_was() {
+    let mut hub = Hub::new(Mode::Evict);
+    hub.orchestrator("Wait", |o| {
+        o.act(create_timer(1, Time::new(50_000, 0)));
+        o.event("go", 0)
+    });
+    for n in 0..200 {
+        hub.start(&format!("w{n}"), "Wait", None);
+    }
+    assert_eq!(hub.partition(0).resident(), 0);
+    assert!(hub.partition(0).idle());
+    for n in 0..200 {
+        hub.raise(&format!("w{n}"), "go", Some("x"));
+    }
+    for n in 0..200 {
+        assert_eq!(hub.outcome(&format!("w{n}")), "COMPLETED x");
+    }
+}
+
+#[test]
+fn what_has_ended_leaves_memory_in_any_case() {
+    let mut hub = Hub::new(Mode::Plain);
+    steps(&mut hub, 3);
+    for n in 0..50 {
+        hub.start(&format!("s{n}"), "Steps", None);
+    }
+    assert_eq!(hub.partition(0).resident(), 0);
+    assert_eq!(hub.outcome("s7"), "COMPLETED end");
+}
+
+/// A payload is written once: later changes point to it.
+#[test]
+fn a_payload_is_in_the_journal_once() {
+    let mut hub = Hub::new(Mode::Plain);
+    let marker = "p".repeat(10_000);
+    let input = marker.clone();
+    hub.orchestrator("Carry", move |o| o.call(1, "A", Some(&input)));
+    hub.activity("A", |_| Ok("r".repeat(10_000)));
+    hub.start("c", "Carry", Some(&"i".repeat(10_000)));
+    assert_eq!(hub.status("c"), Status::Completed);
+    let written: usize = hub.checkpoints.iter().map(|(_, checkpoint)| prost::Message::encoded_len(checkpoint)).sum();
+    // Its own input, the activity's, the result, the output.
+    assert!(written < 4 * 10_000 + 4_000, "{written} bytes");
+}
