@@ -108,7 +108,7 @@ impl World {
         }
         let fresh = self
             .tokens
-            .insert(item.token.0, Issued { instance: instance_of(&item).to_owned(), item: key, epoch, answered: false })
+            .insert(item.token.0, Issued { worker: to.0, instance: instance_of(&item).to_owned(), item: key, epoch, answered: false })
             .is_none();
         ensure!(fresh, "a token is given out once", "{}", item.token);
         tell!(self, "worker {} gets {}", to.0, name(&item));
@@ -465,7 +465,8 @@ impl World {
         tell!(self, "answer of worker {worker} to {token} ({})", if current { "current" } else { "stale" });
         if current && self.hubs[hub].parts[part].core.is_some() {
             let issued = self.tokens.get_mut(&token.0).expect("it is current");
-            issued.answered = true;
+            // An answer over another connection may or may not be taken.
+            issued.answered = issued.worker == worker;
             match (&answer, &issued.item) {
                 (Answer::Orchestrator(_, response), Key::Episode { run, episode }) if !response.requires_history => {
                     self.causes.episodes.insert((issued.epoch, *run, *episode));

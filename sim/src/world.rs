@@ -24,6 +24,7 @@ use std::time::Duration;
 /// A token that was given out.
 #[derive(Clone, Debug)]
 pub(crate) struct Issued {
+    pub(crate) worker: u64,
     pub(crate) instance: String,
     pub(crate) item: Key,
     pub(crate) epoch: u32,

@@ -31,6 +31,9 @@ impl Instance {
     /// Builds the item for a worker. The caller has seen that one is due. `None` when nothing of it
     /// may leave the process yet.
     pub(crate) fn hand_out(&mut self, to: HandOut, ledger: &Ledger) -> Option<WorkItem> {
+        if !to.in_process && self.recorded > to.durable {
+            return None;
+        }
         if self.fixed.is_none() {
             let taken = self.choose((!to.in_process).then_some(to.durable));
             if taken.is_empty() {
@@ -110,6 +113,7 @@ impl Instance {
         self.returns = 0;
         self.session = session;
         let run = self.head.run;
+        self.recorded = ledger.number;
         let parts = self.take(&fixed);
         self.note_answer(fixed.time, ledger);
 

@@ -68,6 +68,8 @@ pub(crate) struct Instance {
     pub(crate) execution_id: Arc<str>,
     /// The last checkpoint that changed it.
     pub(crate) touched: u64,
+    /// The checkpoint that holds the last change of its history; 0 for one that was loaded.
+    pub(crate) recorded: u64,
     /// The episode that is with a worker.
     pub(crate) episode: Option<Token>,
     pub(crate) fixed: Option<Fixed>,
@@ -99,6 +101,7 @@ impl Instance {
             tasks: BTreeMap::new(),
             timers: BTreeMap::new(),
             touched: 0,
+            recorded: 0,
             episode: None,
             fixed: None,
             offered: false,

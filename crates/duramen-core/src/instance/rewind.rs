@@ -28,6 +28,7 @@ impl Instance {
         let events = self.history_without_failures();
         self.history = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event))).collect();
         self.tail.history_events = self.history.len() as u64;
+        self.recorded = ledger.number;
         self.tail.completed = None;
         self.tail.output = None;
         self.set_status(OrchestrationStatus::Running);
