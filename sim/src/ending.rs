@@ -94,11 +94,12 @@ impl World {
         let part = |part: &crate::hub::Part| {
             let core = part.core.as_ref();
             format!(
-                "{:?}: {} inputs, deadline {:?}, idle {:?}",
+                "{:?}: {} inputs, deadline {:?}, idle {:?}, {:?}",
                 part.id,
                 part.inputs.len(),
                 core.and_then(|core| core.deadline()),
-                core.map(|core| core.idle())
+                core.map(|core| core.idle()),
+                core.map(|core| core.footprint())
             )
         };
         self.parts().map(part).collect::<Vec<_>>().join("; ")

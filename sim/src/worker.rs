@@ -455,7 +455,6 @@ impl World {
         let part = self.hubs[hub].parts.iter().position(|part| part.epoch.is_some_and(|of| of.0 == epoch));
         let current = self.tokens.get(&token.0).is_some_and(|issued| {
             !issued.answered
-                && issued.worker == worker
                 && names(&answer, issued)
                 && self.latest.get(&(epoch, issued.item.clone())) == Some(&token.0)
         });
@@ -469,7 +468,8 @@ impl World {
         tell!(self, "answer of worker {worker} to {token} ({})", if current { "current" } else { "stale" });
         if current && self.hubs[hub].parts[part].core.is_some() {
             let issued = self.tokens.get_mut(&token.0).expect("it is current");
-            issued.answered = true;
+            // An answer over another connection may or may not be taken.
+            issued.answered = issued.worker == worker;
             match (&answer, &issued.item) {
                 (Answer::Orchestrator(_, response), Key::Episode { run, episode }) if !response.requires_history => {
                     self.causes.episodes.insert((issued.epoch, *run, *episode));

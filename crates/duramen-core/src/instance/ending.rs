@@ -124,6 +124,9 @@ impl Instance {
         if core::mem::replace(&mut self.tail.parent_told, true) {
             return;
         }
+        if crate::planted::has(crate::planted::Bug::ParentNotTold) && ending.status == OrchestrationStatus::Terminated {
+            return;
+        }
         let Some(parent) = &self.head.parent else { return };
         let id = parent.task_scheduled_id;
         let event = if ending.status == OrchestrationStatus::Completed {
@@ -185,6 +188,9 @@ impl Instance {
     }
 
     fn recall_task(&self, number: u64, ledger: &mut Ledger) {
+        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
+            return;
+        }
         let key = (self.birth(), number);
         ledger.forget_late(&Item::Task { id: self.id.clone(), birth: self.birth(), number });
         ledger.returns.remove(&key);

@@ -25,7 +25,9 @@ impl Instance {
         self.head.rewinds.push(Rewind { at: Some(at.into()), reason: reason.clone() });
         self.head.execution_id = ledger.numbers.execution_id();
         self.execution_id = self.head.execution_id.as_str().into();
-        self.session = None;
+        if !crate::planted::has(crate::planted::Bug::SessionSurvivesRewind) {
+            self.session = None;
+        }
         self.advanced = ledger.number;
         let events = self.history_without_failures();
         self.history = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event))).collect();

@@ -38,6 +38,9 @@ impl Partition {
     }
 
     fn refuse(&mut self, grant: &Grant) {
+        if crate::planted::has(crate::planted::Bug::CreditLost) {
+            return;
+        }
         self.ledger.out.push(Effect::Freed(grant.worker, grant.item.kind()));
     }
 
@@ -162,7 +165,10 @@ impl Partition {
     }
 
     fn activity_answered(&mut self, out: Out, response: ActivityResponse) {
-        let Item::Task { birth, number, .. } = out.item else { return };
+        let Item::Task { id, mut birth, number } = out.item else { return };
+        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
+            birth = self.by_id.get(&id).copied().unwrap_or(birth);
+        }
         self.ledger.returns.remove(&(birth, number));
         let Some(instance) = self.instances.get_mut(&birth) else { return };
         let Some(task) = instance.tasks.remove(&number) else { return };
@@ -210,6 +216,9 @@ impl Partition {
         let tokens: Vec<Token> = of(&self.ledger.episodes).into_iter().chain(of(&self.ledger.activities)).collect();
         for token in tokens {
             let out = self.ledger.recall(token).expect("it was just listed");
+            if crate::planted::has(crate::planted::Bug::OldToken) {
+                self.ledger.activities.insert(token, out.clone());
+            }
             self.ledger.keep_late(token, &out);
             self.take_back(out);
         }
