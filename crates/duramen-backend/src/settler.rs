@@ -78,7 +78,7 @@ impl Settler {
     /// Lets events out together with the checkpoints that they are about. Another thread may deliver
     /// an event as soon as it is put in, and whoever has heard it must find its checkpoint in a read;
     /// nor may a checkpoint be settled before its event is in line.
-    fn answer(&self, events: &mut Vec<Event>, checkpoints: &mut Vec<(Position, Checkpoint)>) {
+    fn answer(&self, events: &mut Vec<Event>, checkpoints: &mut Vec<(Position, Encoded)>) {
         let mut durable = lock(&self.durable);
         durable.append(checkpoints);
         self.outlet.put(events.drain(..));
@@ -169,7 +169,7 @@ mod tests {
         let writer = thread::spawn({
             let settler = Arc::clone(&settler);
             move || {
-                let checkpoint = Checkpoint { number: 1, ..Checkpoint::default() };
+                let checkpoint = Checkpoint { number: 1, ..Checkpoint::default() }.into();
                 let append = Submitted::Append { partition: PartitionId(0), epoch: Epoch(1), checkpoint };
                 begin.send(()).expect("the test listens");
                 settler.committed(vec![append], Position(1));
