@@ -169,9 +169,8 @@ mod tests {
         let writer = thread::spawn({
             let settler = Arc::clone(&settler);
             move || {
-                let checkpoint = Checkpoint { number: 1, ..Checkpoint::default() };
-                let append =
-                    Submitted::Append { partition: PartitionId(0), epoch: Epoch(1), checkpoint: checkpoint.into() };
+                let checkpoint = Checkpoint { number: 1, ..Checkpoint::default() }.into();
+                let append = Submitted::Append { partition: PartitionId(0), epoch: Epoch(1), checkpoint };
                 begin.send(()).expect("the test listens");
                 settler.committed(vec![append], Position(1));
             }
