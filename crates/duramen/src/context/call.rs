@@ -124,7 +124,8 @@ impl<O> Call<O> {
     /// Adds a tag.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let (key, value) = (key.into(), value.into());
-        if let Err(error) = check_name("tag", &key) {
+        // The protocol allows a tag without a name.
+        if let (false, Err(error)) = (key.is_empty(), check_name("tag", &key)) {
             self.fail("InvalidOption", error.to_string());
             return self;
         }
