@@ -94,11 +94,12 @@ impl World {
         let part = |part: &crate::hub::Part| {
             let core = part.core.as_ref();
             format!(
-                "{:?}: {} inputs, deadline {:?}, idle {:?}",
+                "{:?}: {} inputs, deadline {:?}, idle {:?}, {:?}",
                 part.id,
                 part.inputs.len(),
                 core.and_then(|core| core.deadline()),
-                core.map(|core| core.idle())
+                core.map(|core| core.idle()),
+                core.map(|core| core.footprint())
             )
         };
         self.parts().map(part).collect::<Vec<_>>().join("; ")
@@ -223,7 +224,10 @@ impl World {
                     break;
                 }
                 if let Err(why) = machine.feed(&event) {
-                    fail("a program meets its own history", format!("{} at the end: {why}", head.id));
+                    fail(
+                        "a program meets its own history",
+                        format!("{} at the end: {why}\n{}", head.id, listed(&run.history)),
+                    );
                 }
             }
         }
@@ -254,6 +258,10 @@ impl World {
             (orchestrators, activities)
         );
     }
+}
+
+fn listed(history: &[bytes::Bytes]) -> String {
+    history.iter().map(|event| format!("    {:?}", decode(event))).collect::<Vec<_>>().join("\n")
 }
 
 fn children_of(history: &[bytes::Bytes]) -> BTreeMap<i32, String> {

@@ -299,11 +299,13 @@ impl World {
                 Effect::Load(id) => self.hubs[hub].parts[part].loads.push_back(id),
                 Effect::Offer(offer) => {
                     let id = self.hubs[hub].parts[part].id;
+                    tell!(self, "partition {part} offers {:?} after {}", offer.item, offer.after);
                     self.hubs[hub].dispatcher.offer(id, offer);
                 }
                 Effect::Work(worker, item) => self.give_work(hub, worker, item),
                 Effect::Freed(worker, kind) => self.freed(hub, worker, kind),
                 Effect::EndSession(worker, run) => {
+                    tell!(self, "worker {} ends its session of run {:x}", worker.0, run.0);
                     if let Some(worker) = self.hubs[hub].workers.get_mut(&worker.0) {
                         worker.end_session(run.0);
                     }
@@ -333,6 +335,7 @@ impl World {
         let mut grants = Vec::new();
         self.hubs[hub].dispatcher.grants(&mut grants);
         for (id, grant) in grants {
+            tell!(self, "granted {:?} to {}", grant.item, grant.worker.0);
             let part = self.hubs[hub].parts.iter().position(|part| part.id == id);
             let Some(part) = part else { fail("grants go to partitions", format!("{id:?}")) };
             if self.quiet || self.rng.percent(80) {

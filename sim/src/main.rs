@@ -14,14 +14,22 @@ struct Options {
     without: Without,
     story: bool,
     keep_going: bool,
+    planted: bool,
 }
 
-const USAGE: &str = "duramen-sim --seeds N [--from S] [--threads T] [--without FAULT,FAULT] [--without-names 0,1] [--story] [--keep-going]";
+const USAGE: &str = "duramen-sim --seeds N [--from S] [--threads T] [--without FAULT,FAULT] [--without-names 0,1] [--story] [--keep-going] [--planted]";
 
 fn options() -> Result<Options, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut options =
-        Options { seeds: 100, from: 1, threads, without: Without::default(), story: false, keep_going: false };
+    let mut options = Options {
+        seeds: 100,
+        from: 1,
+        threads,
+        without: Without::default(),
+        story: false,
+        keep_going: false,
+        planted: false,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value; {USAGE}"));
@@ -30,6 +38,7 @@ fn options() -> Result<Options, String> {
             "--from" => options.from = number(&value()?)?,
             "--threads" => options.threads = number(&value()?)? as usize,
             "--story" => options.story = true,
+            "--planted" => options.planted = true,
             "--keep-going" => options.keep_going = true,
             "--without" => {
                 for name in value()?.split(',') {
@@ -62,6 +71,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if options.planted {
+        return planted(&options);
+    }
     if options.story || options.without != Without::default() {
         return replay(&options);
     }
@@ -104,6 +116,52 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Switches each planted bug on, and says which check found it and after how many seeds.
+#[cfg(feature = "planted")]
+fn planted(options: &Options) -> ExitCode {
+    use duramen_core::planted::{Bug, plant};
+    let mut missed = 0;
+    println!("| bug | found by | seeds from 1 | from 1,000,001 | from 2,000,001 |");
+    println!("|---|---|---|---|---|");
+    for bug in Bug::ALL {
+        plant(Some(bug));
+        let mut checks = std::collections::BTreeSet::new();
+        let mut taken = Vec::new();
+        for from in [1, 1_000_001, 2_000_001] {
+            let first = Mutex::new(None::<(u64, Violation)>);
+            run_seeds(from, options.seeds, options.threads, |seed, outcome| {
+                let mut first = lock(&first);
+                if let Some(violation) = outcome.violation
+                    && first.as_ref().is_none_or(|(other, _)| seed < *other)
+                {
+                    *first = Some((seed, violation));
+                }
+                first.is_none()
+            });
+            match lock(&first).take() {
+                Some((seed, violation)) => {
+                    checks.insert(violation.check);
+                    taken.push((seed - from + 1).to_string());
+                }
+                None => {
+                    missed += 1;
+                    taken.push("not found".into());
+                }
+            }
+        }
+        let checks: Vec<&str> = checks.into_iter().collect();
+        println!("| {bug:?} | {} | {} |", checks.join("; "), taken.join(" | "));
+    }
+    plant(None);
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(not(feature = "planted"))]
+fn planted(_: &Options) -> ExitCode {
+    eprintln!("planted bugs need `--features planted`");
+    ExitCode::from(2)
 }
 
 fn replay(options: &Options) -> ExitCode {

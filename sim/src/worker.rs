@@ -101,13 +101,18 @@ impl World {
                 Key::Task { execution: work.execution_id.to_string(), event: work.scheduled.clone() }
             }
         };
-        let again = self.latest.insert(key.clone(), item.token.0);
+        let again = self.latest.insert((epoch, key.clone()), item.token.0);
         if let Some(again) = again.and_then(|token| self.tokens.get(&token)) {
             self.cover.count("model: an item is handed out again");
             let _ = again;
         }
-        let fresh =
-            self.tokens.insert(item.token.0, Issued { worker: to.0, item: key, epoch, answered: false }).is_none();
+        let fresh = self
+            .tokens
+            .insert(
+                item.token.0,
+                Issued { worker: to.0, instance: instance_of(&item).to_owned(), item: key, epoch, answered: false },
+            )
+            .is_none();
         ensure!(fresh, "a token is given out once", "{}", item.token);
         tell!(self, "worker {} gets {}", to.0, name(&item));
         if let Some(worker) = self.hubs[hub].workers.get_mut(&to.0) {
@@ -218,6 +223,7 @@ impl World {
             self.cover.count("fault: Garbage");
             self.causes.garbled.insert(work.session.run.0);
             self.forget_session(hub, id, &item);
+            self.hubs[hub].workers.get_mut(&id).expect("it is here").forgetful = true;
             Answer::Orchestrator(token, self.garbage(work))
         } else {
             match &item.work {
@@ -228,7 +234,7 @@ impl World {
         if self.happens(Fault::WrongToken, 15) {
             self.cover.count("fault: WrongToken");
             let other = self.some_token();
-            let wrong = retoken(&answer, other);
+            let wrong = self.retoken(&answer, other, instance_of(&item));
             self.hubs[hub].answers.push((id, wrong));
         }
         if self.happens(Fault::LostAnswer, 12) {
@@ -245,6 +251,26 @@ impl World {
             self.strays.push(answer.clone());
         }
         self.hubs[hub].answers.push((id, answer));
+    }
+
+    /// An answer under the token of another item. If that is one of the same instance, nothing tells
+    /// the hub so.
+    fn retoken(&mut self, answer: &Answer, token: Token, instance: &str) -> Answer {
+        let other = &self.tokens[&token.0];
+        if let Key::Episode { run, .. } = &other.item
+            && other.instance == instance
+        {
+            self.causes.garbled.insert(*run);
+        }
+        match answer {
+            Answer::Orchestrator(_, response) => Answer::Orchestrator(token, response.clone()),
+            Answer::Activity(_, response) => {
+                let result = Some(format!("w-{}", self.number()));
+                Answer::Activity(token, ActivityResponse { result, failure_details: None, ..response.clone() })
+            }
+            Answer::Abandoned(_, why) => Answer::Abandoned(token, why.clone()),
+            Answer::WrittenOff(_) => Answer::WrittenOff(token),
+        }
     }
 
     fn forget_session(&mut self, hub: usize, id: u64, item: &WorkItem) {
@@ -428,7 +454,9 @@ impl World {
         let epoch = (token.0 >> 40) as u32;
         let part = self.hubs[hub].parts.iter().position(|part| part.epoch.is_some_and(|of| of.0 == epoch));
         let current = self.tokens.get(&token.0).is_some_and(|issued| {
-            !issued.answered && issued.worker == worker && self.latest.get(&issued.item) == Some(&token.0)
+            !issued.answered
+                && names(&answer, issued)
+                && self.latest.get(&(epoch, issued.item.clone())) == Some(&token.0)
         });
         let Some(part) = part else {
             self.cover.count("model: an answer to a lease that is over");
@@ -437,9 +465,11 @@ impl World {
         if !current {
             self.cover.count("model: a stale answer");
         }
+        tell!(self, "answer of worker {worker} to {token} ({})", if current { "current" } else { "stale" });
         if current && self.hubs[hub].parts[part].core.is_some() {
             let issued = self.tokens.get_mut(&token.0).expect("it is current");
-            issued.answered = true;
+            // An answer over another connection may or may not be taken.
+            issued.answered = issued.worker == worker;
             match (&answer, &issued.item) {
                 (Answer::Orchestrator(_, response), Key::Episode { run, episode }) if !response.requires_history => {
                     self.causes.episodes.insert((issued.epoch, *run, *episode));
@@ -486,12 +516,19 @@ pub(crate) fn part_of(hub: &Hub, slot: Slot) -> usize {
     hub.part_of(slot).unwrap_or_else(|| fail("slots have owners", format!("{slot:?}")))
 }
 
-fn retoken(answer: &Answer, token: Token) -> Answer {
-    match answer {
-        Answer::Orchestrator(_, response) => Answer::Orchestrator(token, response.clone()),
-        Answer::Activity(_, response) => Answer::Activity(token, response.clone()),
-        Answer::Abandoned(_, why) => Answer::Abandoned(token, why.clone()),
-        Answer::WrittenOff(_) => Answer::WrittenOff(token),
+fn names(answer: &Answer, issued: &Issued) -> bool {
+    match (answer, &issued.item) {
+        (Answer::Orchestrator(_, response), Key::Episode { .. }) => response.instance_id == issued.instance,
+        (Answer::Activity(_, response), Key::Task { .. }) => response.instance_id == issued.instance,
+        (Answer::Orchestrator(..) | Answer::Activity(..), _) => false,
+        (Answer::Abandoned(..) | Answer::WrittenOff(_), _) => true,
+    }
+}
+
+fn instance_of(item: &WorkItem) -> &str {
+    match &item.work {
+        Work::Orchestrator(work) => work.instance.as_str(),
+        Work::Activity(work) => work.instance.as_str(),
     }
 }
 

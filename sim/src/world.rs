@@ -25,6 +25,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct Issued {
     pub(crate) worker: u64,
+    pub(crate) instance: String,
     pub(crate) item: Key,
     pub(crate) epoch: u32,
     pub(crate) answered: bool,
@@ -70,7 +71,8 @@ pub(crate) struct World {
     pub(crate) epochs: BTreeSet<u32>,
     pub(crate) causes: Causes,
     pub(crate) tokens: BTreeMap<u64, Issued>,
-    pub(crate) latest: BTreeMap<Key, u64>,
+    /// The last token of an item under a lease.
+    pub(crate) latest: BTreeMap<(u32, Key), u64>,
     /// What an item held when it was first handed out by a hub.
     pub(crate) shown: BTreeMap<(u32, u64, u64), Vec<Bytes>>,
     /// Workers, past ones too, that live in their hub's process.

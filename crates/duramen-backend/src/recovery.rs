@@ -62,6 +62,9 @@ impl Recovery {
                 Record::Lease { epoch, .. } => self.leases.seen(epoch),
                 Record::Checkpoint { epoch, checkpoint, .. } => {
                     let number = checkpoint.number;
+                    if duramen_core::planted::has(duramen_core::planted::Bug::AppliedTwice) {
+                        self.settling.durable(position, checkpoint.clone());
+                    }
                     self.settling.durable(position, checkpoint);
                     let folded = self.settling.settle(position);
                     folded.map_err(|damage| RecoveryError::Fold {

@@ -65,16 +65,23 @@ impl Settler {
                     events.push(Event::Refused { partition, epoch, number, reason });
                 }
                 Submitted::Lease { partition, epoch, slots } => {
-                    self.outlet.put(events.drain(..));
-                    lock(&self.durable).append(&mut durable);
+                    self.answer(&mut events, &mut durable);
                     self.settle();
                     let outstanding = Box::new(lock(&self.settling).tables().outstanding(&slots));
                     self.outlet.put([Event::Acquired { partition, epoch, store: self.store, outstanding }]);
                 }
             }
         }
-        self.outlet.put(events);
-        lock(&self.durable).append(&mut durable);
+        self.answer(&mut events, &mut durable);
+    }
+
+    /// Lets events out together with the checkpoints that they are about. Another thread may deliver
+    /// an event as soon as it is put in, and whoever has heard it must find its checkpoint in a read;
+    /// nor may a checkpoint be settled before its event is in line.
+    fn answer(&self, events: &mut Vec<Event>, checkpoints: &mut Vec<(Position, Encoded)>) {
+        let mut durable = lock(&self.durable);
+        durable.append(checkpoints);
+        self.outlet.put(events.drain(..));
     }
 
     /// Folds everything that is durable into the tables.
@@ -142,4 +149,42 @@ impl Settler {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duramen_core::ids::Epoch;
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    #[test]
+    fn nobody_hears_of_a_checkpoint_before_it_can_be_read() {
+        let settler = Arc::new(Settler::new(StoreId(1), Settling::default()));
+        let (heard, events) = channel();
+        settler.outlet().listen(Arc::new(move |event| drop(heard.send(event))));
+        let reading = lock(&settler.durable);
+        let (begin, begun) = channel();
+        let writer = thread::spawn({
+            let settler = Arc::clone(&settler);
+            move || {
+                let checkpoint = Checkpoint { number: 1, ..Checkpoint::default() };
+                let append =
+                    Submitted::Append { partition: PartitionId(0), epoch: Epoch(1), checkpoint: checkpoint.into() };
+                begin.send(()).expect("the test listens");
+                settler.committed(vec![append], Position(1));
+            }
+        });
+        begun.recv().expect("the writer runs");
+        for _ in 0..10_000 {
+            thread::yield_now();
+            settler.outlet().deliver();
+            assert!(events.try_recv().is_err(), "the checkpoint is not among what a read would fold");
+        }
+        drop(reading);
+        writer.join().expect("the writer ends");
+        settler.outlet().deliver();
+        assert!(matches!(events.try_recv(), Ok(Event::Appended { number: 1, .. })));
+    }
 }

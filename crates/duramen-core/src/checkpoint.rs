@@ -202,6 +202,10 @@ pub struct Tail {
     /// Whether any episode of any generation has been answered; PENDING ends with it.
     #[prost(bool, tag = "15")]
     pub begun: bool,
+    /// Whether its parent has had its result: one that a client rewinds says it no second time,
+    /// unless the parent was rewound too.
+    #[prost(bool, tag = "16")]
+    pub parent_told: bool,
 }
 
 /// A custom status and the generation that set it.

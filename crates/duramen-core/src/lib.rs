@@ -29,6 +29,7 @@ mod instance;
 pub mod limits;
 mod message;
 pub mod partition;
+pub mod planted;
 pub mod replay;
 pub mod request;
 pub mod time;

@@ -115,13 +115,15 @@ impl Answer {
         }
     }
 
-    /// Whether it can be an answer to an item of this kind.
-    pub fn fits(&self, kind: WorkKind) -> bool {
-        match self {
-            Self::Orchestrator(..) => kind == WorkKind::Orchestrator,
-            Self::Activity(..) => kind == WorkKind::Activity,
-            Self::Abandoned(..) | Self::WrittenOff(_) => true,
-        }
+    /// Whether the answer is of the item's kind, and names no other instance than the item's: a
+    /// worker that mixes up its tokens must not end someone else's item.
+    pub(crate) fn may_be_about(&self, item: &crate::dispatch::Item) -> bool {
+        let (kind, named) = match self {
+            Self::Orchestrator(_, response) => (WorkKind::Orchestrator, &response.instance_id),
+            Self::Activity(_, response) => (WorkKind::Activity, &response.instance_id),
+            Self::Abandoned(..) | Self::WrittenOff(_) => return true,
+        };
+        kind == item.kind() && (named.is_empty() || named == item.instance().as_str())
     }
 }
 

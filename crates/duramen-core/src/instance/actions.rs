@@ -156,16 +156,8 @@ impl Instance {
         };
         let start = self.start_child(id, &created, fresh, ledger.now);
         self.record(id, EventType::SubOrchestrationInstanceCreated(created), applied, ledger);
-        let problem =
-            limits::check_instance_id(child_id.as_str()).err().map(|bad| ("InvalidInstanceId", bad.to_string()));
-        let problem = problem.or_else(|| (start.depth > CHILD_DEPTH).then(|| {
-            let message = format!("{child_id:?} would stand {CHILD_DEPTH} generations below its first ancestor; this looks like a recursion without end. Give it an end, or use continue_as_new for what repeats");
-            ("RecursionTooDeep", message)
-        }));
-        match problem {
-            Some((kind, message)) => {
-                applied.refused.push(event::child_failed(ledger.now, id, Some(event::failure(kind, message))))
-            }
+        match refusal_of_child(&child_id, start.depth) {
+            Some(failure) => applied.refused.push(event::child_failed(ledger.now, id, Some(failure))),
             None => ledger.send(self.slot(), child_id, Body::StartChild(start)),
         }
     }
@@ -254,4 +246,17 @@ impl Instance {
         ledger.hold(crate::partition::Effect::Offer(offer));
         self.tasks.insert(task.key.unwrap_or_default().number, task);
     }
+}
+
+/// Why a child may not be made, if it may not.
+pub(super) fn refusal_of_child(id: &InstanceId, depth: u32) -> Option<TaskFailureDetails> {
+    if let Err(bad) = limits::check_instance_id(id.as_str()) {
+        return Some(event::failure("InvalidInstanceId", bad.to_string()));
+    }
+    (depth > CHILD_DEPTH).then(|| {
+        let message = format!(
+            "{id:?} would stand {CHILD_DEPTH} generations below its first ancestor; this looks like a recursion without end. Give it an end, or use continue_as_new for what repeats"
+        );
+        event::failure("RecursionTooDeep", message)
+    })
 }

@@ -129,6 +129,9 @@ impl Instance {
 
     fn move_to_new_run(&mut self, waiting: VecDeque<Entry>, ledger: &mut Ledger) {
         for entry in waiting {
+            if crate::planted::has(crate::planted::Bug::InboxDroppedAtContinueAsNew) {
+                continue;
+            }
             match entry.kind {
                 Kind::Suspended | Kind::Resumed | Kind::Terminated | Kind::Raised => {
                     self.put(entry.kind, entry.event, ledger);

@@ -120,7 +120,13 @@ impl Instance {
     }
 
     /// Sends the result to whoever waits for it.
-    fn tell_parent(&self, ending: &Ending, ledger: &mut Ledger) {
+    fn tell_parent(&mut self, ending: &Ending, ledger: &mut Ledger) {
+        if core::mem::replace(&mut self.tail.parent_told, true) {
+            return;
+        }
+        if crate::planted::has(crate::planted::Bug::ParentNotTold) && ending.status == OrchestrationStatus::Terminated {
+            return;
+        }
         let Some(parent) = &self.head.parent else { return };
         let id = parent.task_scheduled_id;
         let event = if ending.status == OrchestrationStatus::Completed {
@@ -139,9 +145,17 @@ impl Instance {
     }
 
     /// Sends the result once more, to a parent that was rewound and has lost it.
-    pub(crate) fn repeat_result(&self, ledger: &mut Ledger) {
+    pub(crate) fn repeat_result(&mut self, ledger: &mut Ledger) {
+        self.owe_result(ledger);
         let failure = self.failure();
         self.tell_parent(&Ending { status: self.status(), failure, by_hub: true }, ledger);
+    }
+
+    /// The parent has lost what it knew of this child, if it knew anything.
+    pub(crate) fn owe_result(&mut self, ledger: &mut Ledger) {
+        if core::mem::take(&mut self.tail.parent_told) {
+            ledger.touch(self);
+        }
     }
 
     /// Closes the timers without a change: the change that closes the run covers them.
@@ -174,6 +188,9 @@ impl Instance {
     }
 
     fn recall_task(&self, number: u64, ledger: &mut Ledger) {
+        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
+            return;
+        }
         let key = (self.birth(), number);
         ledger.forget_late(&Item::Task { id: self.id.clone(), birth: self.birth(), number });
         ledger.returns.remove(&key);

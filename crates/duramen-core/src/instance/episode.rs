@@ -47,7 +47,11 @@ impl Instance {
         let shown =
             fixed.taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind != Kind::Rewound);
         new.extend(shown.map(|entry| entry.event.clone()));
-        let holds_session = self.session == Some(to.worker);
+        let holds_session = self.session == Some(to.worker)
+            || (crate::planted::has(crate::planted::Bug::SessionAfterRecovery)
+                && to.in_process
+                && self.touched == 0
+                && self.tail.episodes > 0);
         self.offered = false;
         self.episode = Some(to.token);
         let work = OrchestratorWork {
@@ -56,7 +60,11 @@ impl Instance {
             name: self.name.clone(),
             version: self.version.clone(),
             session: Session {
-                epoch: ledger.epoch,
+                epoch: if crate::planted::has(crate::planted::Bug::SessionSurvivesLease) {
+                    crate::ids::Epoch(1)
+                } else {
+                    ledger.epoch
+                },
                 run: self.run(),
                 rewinds: self.head.rewinds.len() as u32,
                 episodes: self.tail.episodes,
@@ -81,6 +89,9 @@ impl Instance {
 
     /// Strictly later than the episode before, whatever the wall clock does.
     pub(super) fn next_episode_time(&self, now: Time) -> Time {
+        if crate::planted::has(crate::planted::Bug::EpisodeTimeBack) {
+            return now;
+        }
         let created = Time::from(self.head.created.unwrap_or_default());
         let last = self.tail.episode_time.map(Time::from);
         let after_last = last.map_or(Time::EPOCH, |last| last.plus(Duration::from_micros(1)));
@@ -89,6 +100,9 @@ impl Instance {
 
     /// Takes back an episode that was not answered: the next worker gets the same events.
     pub(crate) fn take_back(&mut self) {
+        if crate::planted::has(crate::planted::Bug::EpisodeNotFixed) {
+            self.fixed = None;
+        }
         self.episode = None;
         self.session = None;
     }

@@ -1,6 +1,7 @@
 //! Rewinding a failed instance: the history without its failures, and everything open in it opened
 //! again.
 
+use super::actions::refusal_of_child;
 use super::{Function, Instance, task_event};
 use crate::checkpoint::{Change, HistoryParts, Place, Rewind};
 use crate::event::{self, Kind};
@@ -24,7 +25,9 @@ impl Instance {
         self.head.rewinds.push(Rewind { at: Some(at.into()), reason: reason.clone() });
         self.head.execution_id = ledger.numbers.execution_id();
         self.execution_id = self.head.execution_id.as_str().into();
-        self.session = None;
+        if !crate::planted::has(crate::planted::Bug::SessionSurvivesRewind) {
+            self.session = None;
+        }
         self.advanced = ledger.number;
         let events = self.history_without_failures();
         self.history = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event))).collect();
@@ -130,8 +133,14 @@ impl Instance {
         }
         for child in self.open_children() {
             let again = self.start_child(child.action, &child.created, false, ledger.now);
+            let id = InstanceId::new(child.created.instance_id);
+            if let Some(failure) = refusal_of_child(&id, again.depth) {
+                // It could not be made before, and cannot now.
+                self.put(Kind::Result, event::child_failed(ledger.now, child.action, Some(failure)), ledger);
+                continue;
+            }
             let body = RewindChild { again: Some(again), reason: reason.clone() };
-            ledger.send(self.slot(), InstanceId::new(child.created.instance_id), Body::RewindChild(body));
+            ledger.send(self.slot(), id, Body::RewindChild(body));
         }
     }
 }

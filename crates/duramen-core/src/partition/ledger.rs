@@ -132,6 +132,9 @@ impl Ledger {
 
     /// Lets an effect leave once the checkpoint is durable, and the checkpoint soon.
     pub(crate) fn hold(&mut self, effect: Effect) {
+        if crate::planted::has(crate::planted::Bug::EffectBeforeDurable) {
+            return self.out.push(effect);
+        }
         self.held.push(effect);
         self.must_leave = true;
     }

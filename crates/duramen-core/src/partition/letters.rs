@@ -19,7 +19,10 @@ impl Partition {
         let pair = (from, to.slot());
         let new = matches!(&message.body, Some(Body::StartChild(start)) if start.fresh);
         let reachable = new || self.residence(&to) != super::residence::Residence::Elsewhere;
-        if self.owns(pair.1) && self.outbox.is_empty(pair) && reachable {
+        if self.owns(pair.1)
+            && (self.outbox.is_empty(pair) || crate::planted::has(crate::planted::Bug::MessageOvertakes))
+            && reachable
+        {
             self.apply(message);
         } else {
             self.queue(pair, &message);
@@ -103,14 +106,17 @@ impl Partition {
             return self.start_child(id, again);
         }
         match instance.status() {
-            OrchestrationStatus::Failed => instance.rewind(rewind.reason, &mut self.ledger),
+            OrchestrationStatus::Failed => {
+                instance.owe_result(&mut self.ledger);
+                instance.rewind(rewind.reason, &mut self.ledger);
+            }
             OrchestrationStatus::Completed | OrchestrationStatus::Canceled | OrchestrationStatus::Terminated => {
                 instance.repeat_result(&mut self.ledger);
             }
             OrchestrationStatus::Running
             | OrchestrationStatus::ContinuedAsNew
             | OrchestrationStatus::Pending
-            | OrchestrationStatus::Suspended => {}
+            | OrchestrationStatus::Suspended => instance.owe_result(&mut self.ledger),
         }
     }
 }

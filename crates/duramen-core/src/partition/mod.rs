@@ -152,6 +152,10 @@ impl Partition {
 
     fn take_up(&mut self, outstanding: Outstanding) {
         for (id, timer) in &outstanding.timers {
+            let due = Time::from(timer.due.unwrap_or_default());
+            if crate::planted::has(crate::planted::Bug::TimerLost) && due.since(self.ledger.now).as_secs() > 10 {
+                continue;
+            }
             self.ledger.open_timer(timer, &InstanceId::new(id.as_str()));
         }
         for (id, task) in outstanding.tasks {

@@ -86,7 +86,9 @@ impl Outbox {
 
     /// Puts a message behind the others of its pair.
     pub(super) fn push(&mut self, pair: Pair, message: &Message, ledger: &mut Ledger) -> (PairMark, Bytes) {
-        let sequence = self.sent.entry(pair).or_default();
+        let counted =
+            if crate::planted::has(crate::planted::Bug::SequencePerPartition) { (Slot(0), pair.1) } else { pair };
+        let sequence = self.sent.entry(counted).or_default();
         *sequence += 1;
         let at = mark(pair, *sequence);
         let message = Bytes::from(message.encode_to_vec());
@@ -204,6 +206,13 @@ impl Partition {
         let (taken, number) = self.outbox.taken(pair);
         let waiting =
             self.outbox.arrived.get(&pair).and_then(|arrived| arrived.back()).map_or(taken, |(last, _)| *last);
+        if crate::planted::has(crate::planted::Bug::DuplicateMessage)
+            && at.sequence == taken
+            && let Ok(message) = Message::decode(message.clone())
+            && self.residence(&InstanceId::new(message.to.as_str())) != Residence::Elsewhere
+        {
+            self.apply(message);
+        }
         if at.sequence <= taken {
             // What was taken may not be durable yet; the acknowledgement waits for it.
             self.reply_when_durable(Effect::Acknowledge(mark(pair, taken)), number);
@@ -234,6 +243,9 @@ impl Partition {
             self.outbox.arrived.remove(&pair);
         }
         if let Some(sequence) = last {
+            if crate::planted::has(crate::planted::Bug::AcknowledgedEarly) {
+                self.ledger.out.push(Effect::Acknowledge(mark(pair, sequence)));
+            }
             self.ledger.hold(Effect::Acknowledge(mark(pair, sequence)));
         }
     }

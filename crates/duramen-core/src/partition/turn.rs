@@ -70,7 +70,7 @@ impl Partition {
     /// Replies with what is now in memory: at once if all of it is durable, else with the checkpoint
     /// that makes it so.
     pub(super) fn reply_when_durable(&mut self, reply: Effect, touched: u64) {
-        if touched <= self.committed {
+        if touched <= self.committed || crate::planted::has(crate::planted::Bug::ReplyNotDurable) {
             self.ledger.out.push(reply);
         } else if touched == self.ledger.number {
             self.ledger.hold(reply);

@@ -162,8 +162,12 @@ impl Partition {
     /// The time of a wait is over.
     pub(super) fn end_wait(&mut self, id: &InstanceId, request: RequestId) {
         let Some(waiter) = self.take_waiter(id, request) else { return };
-        let reply = if waiter.unknown { Reply::State(None) } else { Reply::Refused(Refusal::TimedOut(id.to_string())) };
-        self.reply(request, reply);
+        if waiter.unknown {
+            // That it is gone may not be durable yet.
+            let touched = self.leaving.tombstones.get(id).copied().unwrap_or(0);
+            return self.reply_when_durable(Effect::Reply(request, Reply::State(None)), touched);
+        }
+        self.reply(request, Reply::Refused(Refusal::TimedOut(id.to_string())));
     }
 
     /// Clients that wait for an instance.

@@ -38,6 +38,9 @@ impl Partition {
     }
 
     fn refuse(&mut self, grant: &Grant) {
+        if crate::planted::has(crate::planted::Bug::CreditLost) {
+            return;
+        }
         self.ledger.out.push(Effect::Freed(grant.worker, grant.item.kind()));
     }
 
@@ -49,11 +52,17 @@ impl Partition {
         }
         let token = self.ledger.numbers.token();
         let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
+        let moved_from = instance.session.filter(|holder| *holder != to.worker);
         let Some(item) = instance.hand_out(to, &self.ledger) else {
             instance.offer_if_due(&mut self.ledger);
             return self.refuse(&grant);
         };
         self.ledger.forget_late(&grant.item);
+        if let Some(holder) = moved_from {
+            // Its session is one episode behind from now on.
+            instance.session = None;
+            self.ledger.out.push(Effect::EndSession(holder, instance.run()));
+        }
         self.put_out(token, grant);
         self.ledger.in_process += usize::from(to.in_process);
         self.ledger.out.push(Effect::Work(to.worker, item));
@@ -97,11 +106,11 @@ impl Partition {
     /// Takes an answer. One with a token that is not current changes nothing (invariant 5).
     pub(super) fn answer(&mut self, worker: WorkerId, answer: Answer) {
         let token = answer.token();
-        if self.ledger.late(token).is_some_and(|out| answer.fits(out.item.kind())) {
+        if self.ledger.late(token).is_some_and(|out| answer.may_be_about(&out.item)) {
             return self.answer_late(worker, answer);
         }
         let out = self.ledger.episodes.get(&token).or_else(|| self.ledger.activities.get(&token));
-        let Some(out) = out.filter(|out| out.worker == worker && answer.fits(out.item.kind())) else { return };
+        let Some(out) = out.filter(|out| out.worker == worker && answer.may_be_about(&out.item)) else { return };
         let id = out.item.instance().clone();
         if self.residence(&id) == Residence::Elsewhere {
             return self.defer(id, Some(Deferred::Input(Input::Answer(worker, answer))));
@@ -156,7 +165,10 @@ impl Partition {
     }
 
     fn activity_answered(&mut self, out: Out, response: ActivityResponse) {
-        let Item::Task { birth, number, .. } = out.item else { return };
+        let Item::Task { id, mut birth, number } = out.item else { return };
+        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
+            birth = self.by_id.get(&id).copied().unwrap_or(birth);
+        }
         self.ledger.returns.remove(&(birth, number));
         let Some(instance) = self.instances.get_mut(&birth) else { return };
         let Some(task) = instance.tasks.remove(&number) else { return };
@@ -204,6 +216,9 @@ impl Partition {
         let tokens: Vec<Token> = of(&self.ledger.episodes).into_iter().chain(of(&self.ledger.activities)).collect();
         for token in tokens {
             let out = self.ledger.recall(token).expect("it was just listed");
+            if crate::planted::has(crate::planted::Bug::OldToken) {
+                self.ledger.activities.insert(token, out.clone());
+            }
             self.ledger.keep_late(token, &out);
             self.take_back(out);
         }
