@@ -21,7 +21,7 @@ use std::time::Duration;
 ///
 /// Awaiting it gives the result, or [`TaskFailed`]. Dropping it does not stop the task; nobody hears
 /// its result then.
-#[must_use = "the task runs, but nobody hears how it ends: await the call, or say `let _ = ..` if that is meant"]
+#[must_use = "the task runs, but nobody hears how it ends: await the call, or drop it if that is meant"]
 pub struct Call<O> {
     shared: Rc<Shared>,
     state: State,
