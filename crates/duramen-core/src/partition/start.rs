@@ -12,7 +12,8 @@ use duramen_proto::{CreateInstanceRequest, ExecutionStartedEvent, OrchestrationS
 pub(super) fn check(start: &Start) -> Result<(), BadInput> {
     check_instance_id(&start.request.instance_id)?;
     check_name("orchestrator", &start.request.name)?;
-    start.request.tags.keys().try_for_each(|tag| check_name("tag", tag))?;
+    // The protocol allows a tag without a name.
+    start.request.tags.keys().filter(|tag| !tag.is_empty()).try_for_each(|tag| check_name("tag", tag))?;
     check_payload("input", start.request.input.as_deref())
 }
 

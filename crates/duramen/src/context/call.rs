@@ -21,7 +21,7 @@ use std::time::Duration;
 ///
 /// Awaiting it gives the result, or [`TaskFailed`]. Dropping it does not stop the task; nobody hears
 /// its result then.
-#[must_use = "the task runs, but nobody hears how it ends: await the call, or say `let _ = ..` if that is meant"]
+#[must_use = "the task runs, but nobody hears how it ends: await the call, or drop it if that is meant"]
 pub struct Call<O> {
     shared: Rc<Shared>,
     state: State,
@@ -124,7 +124,8 @@ impl<O> Call<O> {
     /// Adds a tag.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let (key, value) = (key.into(), value.into());
-        if let Err(error) = check_name("tag", &key) {
+        // The protocol allows a tag without a name.
+        if let (false, Err(error)) = (key.is_empty(), check_name("tag", &key)) {
             self.fail("InvalidOption", error.to_string());
             return self;
         }

@@ -32,5 +32,5 @@ mod check;
 mod hub;
 
 pub use check::{ReplayError, replay_check, replay_check_with};
-pub use duramen_hub::VirtualClock;
+pub use duramen_hub::{Clock, VirtualClock};
 pub use hub::TestHub;

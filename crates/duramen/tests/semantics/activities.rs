@@ -167,13 +167,13 @@ async fn waits_for_slow(ctx: OrchestrationContext, _: ()) -> Result<String> {
 
 static SLOWER: Notify = Notify::const_new();
 static GO_ON: Notify = Notify::const_new();
-static ENDED: AtomicUsize = AtomicUsize::new(0);
+static ENDED: Notify = Notify::const_new();
 
 #[activity]
 async fn slower(_ctx: ActivityContext, _: ()) -> Result<String> {
     SLOWER.notify_one();
     GO_ON.notified().await;
-    ENDED.fetch_add(1, Ordering::Relaxed);
+    ENDED.notify_one();
     Ok("done".into())
 }
 
@@ -182,7 +182,6 @@ async fn a_termination_does_not_stop_an_activity_and_drops_its_result() {
     check(
         || TestHub::new().orchestrator(WaitsForSlow).activity(Slower),
         async |t| {
-            ENDED.store(0, Ordering::Relaxed);
             let handle = t.client().start(WaitsForSlow, ()).id("w").await.unwrap();
             SLOWER.notified().await;
             t.client().terminate("w").output("enough").await.unwrap();
@@ -190,8 +189,8 @@ async fn a_termination_does_not_stop_an_activity_and_drops_its_result() {
             assert!(matches!(error, ClientError::Terminated { .. }), "{error}");
             let before = history(t, "w").await;
             GO_ON.notify_one();
+            ENDED.notified().await;
             idle(t).await;
-            assert_eq!(ENDED.load(Ordering::Relaxed), 1);
             assert_eq!(history(t, "w").await, before);
         },
     )

@@ -151,7 +151,7 @@ async fn a_child_whose_parent_has_gone_goes_on_for_itself() {
 
 #[orchestrator]
 async fn fires_and_forgets(ctx: OrchestrationContext, _: ()) -> Result<()> {
-    let _ = ctx.call_sub_orchestrator(Echo, "x").instance_id("forgotten").tag("FireAndForget", "true");
+    drop(ctx.call_sub_orchestrator(Echo, "x").instance_id("forgotten").tag("FireAndForget", "true"));
     // Long enough for an answer to come, if there were one.
     ctx.create_timer(secs(10)).await;
     Ok(())

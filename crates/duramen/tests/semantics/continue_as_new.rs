@@ -134,9 +134,9 @@ async fn a_custom_status_stays_until_a_generation_sets_its_own() {
 #[orchestrator]
 async fn leaves_things_open(ctx: OrchestrationContext, first: bool) -> Result<u64> {
     if first {
-        let _ = ctx.call_activity(Lingers, ());
-        let _ = ctx.create_timer(secs(5));
-        let _ = ctx.call_sub_orchestrator(Sleeper, ()).instance_id("lives-on");
+        drop(ctx.call_activity(Lingers, ()));
+        drop(ctx.create_timer(secs(5)));
+        drop(ctx.call_sub_orchestrator(Sleeper, ()).instance_id("lives-on"));
         Err(ctx.continue_as_new(false))?;
     }
     // The same ids again: 0 is an activity, 1 a timer. They get what is theirs.

@@ -42,7 +42,7 @@ async fn what_lives_is_not_purged() {
 }
 
 /// Ten that completed, one a day, and one each that failed and was terminated.
-async fn history_of_days(t: &TestHub) -> duramen::Result<duramen::client::Cursor> {
+async fn history_of_days(t: &TestHub) -> Result<()> {
     let client = t.client();
     for day in 0..10 {
         client.start(Echo, "x").id(format!("day-{day}")).await?.wait().await?;
@@ -52,8 +52,7 @@ async fn history_of_days(t: &TestHub) -> duramen::Result<duramen::client::Cursor
     client.start(WaitForGo, ()).id("terminated").await?.started().await?;
     client.terminate("terminated").await?;
     client.wait_for_completion("terminated").await?;
-    let page = client.list(Filter::new()).page_size(1).await?;
-    Ok(page.next.expect("there are more"))
+    Ok(())
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use duramen::prelude::*;
-use duramen::testing::VirtualClock;
+use duramen::testing::{Clock, VirtualClock};
 use duramen::{RunningWorker, TaskHubOptions, WorkerOptions};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -36,7 +36,7 @@ impl Place {
 
     async fn open(&self, app: App) -> Life {
         let mut options = TaskHubOptions::default();
-        options.hub.clock = duramen_hub::Clock::Virtual(self.clock.clone());
+        options.hub.clock = Clock::Virtual(self.clock.clone());
         options.hub.settings.evict_at_once = self.evict;
         // The number of partitions may change from life to life.
         options.hub.partitions = 1 + self.lives.fetch_add(1, Ordering::Relaxed) % 3;

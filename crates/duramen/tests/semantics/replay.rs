@@ -194,9 +194,9 @@ async fn forgotten(_ctx: ActivityContext, _: ()) -> Result<()> {
 /// Returns without waiting for what it has started.
 #[orchestrator]
 async fn hasty(ctx: OrchestrationContext, _: ()) -> Result<()> {
-    let _ = ctx.call_activity(Forgotten, ());
-    let _ = ctx.create_timer(days(1));
-    let _ = ctx.call_sub_orchestrator(Echo, "still runs").instance_id("left-behind");
+    drop(ctx.call_activity(Forgotten, ()));
+    drop(ctx.create_timer(days(1)));
+    drop(ctx.call_sub_orchestrator(Echo, "still runs").instance_id("left-behind"));
     Ok(())
 }
 
