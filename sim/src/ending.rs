@@ -224,7 +224,10 @@ impl World {
                     break;
                 }
                 if let Err(why) = machine.feed(&event) {
-                    fail("a program meets its own history", format!("{} at the end: {why}\n{}", head.id, listed(&run.history)));
+                    fail(
+                        "a program meets its own history",
+                        format!("{} at the end: {why}\n{}", head.id, listed(&run.history)),
+                    );
                 }
             }
         }

@@ -21,8 +21,15 @@ const USAGE: &str = "duramen-sim --seeds N [--from S] [--threads T] [--without F
 
 fn options() -> Result<Options, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut options =
-        Options { seeds: 100, from: 1, threads, without: Without::default(), story: false, keep_going: false, planted: false };
+    let mut options = Options {
+        seeds: 100,
+        from: 1,
+        threads,
+        without: Without::default(),
+        story: false,
+        keep_going: false,
+        planted: false,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value; {USAGE}"));

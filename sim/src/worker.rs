@@ -108,7 +108,10 @@ impl World {
         }
         let fresh = self
             .tokens
-            .insert(item.token.0, Issued { worker: to.0, instance: instance_of(&item).to_owned(), item: key, epoch, answered: false })
+            .insert(
+                item.token.0,
+                Issued { worker: to.0, instance: instance_of(&item).to_owned(), item: key, epoch, answered: false },
+            )
             .is_none();
         ensure!(fresh, "a token is given out once", "{}", item.token);
         tell!(self, "worker {} gets {}", to.0, name(&item));
@@ -328,7 +331,8 @@ impl World {
         let mut actions = machine.take_new();
         if self.rng.percent(30) {
             // Go sends its actions in random order; the ids of one sender's messages would tell.
-            let sends = actions.iter().any(|action| matches!(action.orchestrator_action_type, Some(Action::SendEvent(_))));
+            let sends =
+                actions.iter().any(|action| matches!(action.orchestrator_action_type, Some(Action::SendEvent(_))));
             if !sends && actions.len() > 1 {
                 actions.rotate_left(1);
             }
@@ -379,10 +383,8 @@ impl World {
     /// What no orchestrator would answer, and a broken worker might.
     fn garbage(&mut self, work: &OrchestratorWork) -> OrchestratorResponse {
         let task = ScheduleTaskAction { name: "Act".into(), input: Some("x".into()), ..ScheduleTaskAction::default() };
-        let schedule = |id: i32| OrchestratorAction {
-            id,
-            orchestrator_action_type: Some(Action::ScheduleTask(task.clone())),
-        };
+        let schedule =
+            |id: i32| OrchestratorAction { id, orchestrator_action_type: Some(Action::ScheduleTask(task.clone())) };
         let child = |id: i32, of: &str| OrchestratorAction {
             id,
             orchestrator_action_type: Some(Action::CreateSubOrchestration(CreateSubOrchestrationAction {
@@ -451,10 +453,11 @@ impl World {
         let token = answer.token();
         let epoch = (token.0 >> 40) as u32;
         let part = self.hubs[hub].parts.iter().position(|part| part.epoch.is_some_and(|of| of.0 == epoch));
-        let current = self
-            .tokens
-            .get(&token.0)
-            .is_some_and(|issued| !issued.answered && names(&answer, issued) && self.latest.get(&(epoch, issued.item.clone())) == Some(&token.0));
+        let current = self.tokens.get(&token.0).is_some_and(|issued| {
+            !issued.answered
+                && names(&answer, issued)
+                && self.latest.get(&(epoch, issued.item.clone())) == Some(&token.0)
+        });
         let Some(part) = part else {
             self.cover.count("model: an answer to a lease that is over");
             return;

@@ -98,8 +98,8 @@ impl Memory {
             let (journal, io) = Journal::create(options.store, options.sizes);
             Recovered { journal, io, torn: None, leases: Leases::default(), settling: Settling::default() }
         });
-        let believed = duramen_core::planted::has(duramen_core::planted::Bug::UnsyncedTailBelieved)
-            && !disk.list().is_empty();
+        let believed =
+            duramen_core::planted::has(duramen_core::planted::Bug::UnsyncedTailBelieved) && !disk.list().is_empty();
         let performed = |io: &&Io| !believed || !matches!(io, Io::Write { .. } | Io::Sync { .. });
         recovered.io.iter().filter(performed).try_for_each(|io| disk.perform(io))?;
         Ok(Self {

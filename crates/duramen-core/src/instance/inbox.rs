@@ -11,7 +11,8 @@ use bytes::Bytes;
 impl Instance {
     /// Puts an event at the end of the inbox and offers an episode if one is now due.
     pub(crate) fn receive(&mut self, kind: Kind, event: Bytes, ledger: &mut Ledger) {
-        if crate::planted::has(crate::planted::Bug::SuspendedEventsLost) && self.tail.suspended && kind == Kind::Raised {
+        if crate::planted::has(crate::planted::Bug::SuspendedEventsLost) && self.tail.suspended && kind == Kind::Raised
+        {
             return;
         }
         self.put(kind, event, ledger);

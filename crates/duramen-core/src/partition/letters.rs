@@ -19,7 +19,10 @@ impl Partition {
         let pair = (from, to.slot());
         let new = matches!(&message.body, Some(Body::StartChild(start)) if start.fresh);
         let reachable = new || self.residence(&to) != super::residence::Residence::Elsewhere;
-        if self.owns(pair.1) && (self.outbox.is_empty(pair) || crate::planted::has(crate::planted::Bug::MessageOvertakes)) && reachable {
+        if self.owns(pair.1)
+            && (self.outbox.is_empty(pair) || crate::planted::has(crate::planted::Bug::MessageOvertakes))
+            && reachable
+        {
             self.apply(message);
         } else {
             self.queue(pair, &message);

@@ -86,7 +86,8 @@ impl Outbox {
 
     /// Puts a message behind the others of its pair.
     pub(super) fn push(&mut self, pair: Pair, message: &Message, ledger: &mut Ledger) -> (PairMark, Bytes) {
-        let counted = if crate::planted::has(crate::planted::Bug::SequencePerPartition) { (Slot(0), pair.1) } else { pair };
+        let counted =
+            if crate::planted::has(crate::planted::Bug::SequencePerPartition) { (Slot(0), pair.1) } else { pair };
         let sequence = self.sent.entry(counted).or_default();
         *sequence += 1;
         let at = mark(pair, *sequence);
