@@ -133,7 +133,7 @@ impl World {
     ) {
         let id = work.instance.as_str();
         ensure!(work.session.epoch.0 == epoch, "a session is of its lease", "{id}: {:?} in {epoch}", work.session);
-        let first = work.new.first().map(|event| crate::model::kind(event));
+        let first = work.new.first().map(crate::model::kind);
         ensure!(
             matches!(first, Some(EventType::OrchestratorStarted(_))),
             "an item begins with OrchestratorStarted",
