@@ -49,6 +49,11 @@ impl World {
         }
         self.check_histories();
         self.check_leaks();
+        let open = |instance: &crate::model::Instance| {
+            instance.run.inbox.len() + instance.tasks.len() + instance.run.timers.len()
+        };
+        let open: usize = self.durable.instances.values().map(open).sum();
+        ensure!(self.store.open_rows() == open, "nothing leaks in the tables", "{} of {open}", self.store.open_rows());
         self.store.close();
         self.compare_recovery();
     }
@@ -237,9 +242,7 @@ impl World {
         // What was settled last may still have to be said.
         self.now = self.now.plus(Duration::from_secs(3_600));
         self.rest();
-        for call in self.calls.values() {
-            fail("every request is answered", format!("{call:?}"));
-        }
+        ensure!(self.calls.is_empty(), "every request is answered", "{:?}", self.calls.values().next());
         for part in &self.hubs[0].parts {
             let core = part.core.as_ref().expect("it is open");
             let rest = core.footprint();

@@ -15,9 +15,11 @@ struct Options {
     story: bool,
     keep_going: bool,
     planted: bool,
+    /// Only this planted bug.
+    bug: Option<String>,
 }
 
-const USAGE: &str = "duramen-sim --seeds N [--from S] [--threads T] [--without FAULT,FAULT] [--without-names 0,1] [--story] [--keep-going] [--planted]";
+const USAGE: &str = "duramen-sim --seeds N [--from S] [--threads T] [--without FAULT,FAULT] [--without-names 0,1] [--story] [--keep-going] [--planted [--bug NAME]]";
 
 fn options() -> Result<Options, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -29,6 +31,10 @@ fn options() -> Result<Options, String> {
         story: false,
         keep_going: false,
         planted: false,
+<<<<<<< HEAD
+=======
+        bug: None,
+>>>>>>> sim
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -39,6 +45,7 @@ fn options() -> Result<Options, String> {
             "--threads" => options.threads = number(&value()?)? as usize,
             "--story" => options.story = true,
             "--planted" => options.planted = true,
+            "--bug" => options.bug = Some(value()?),
             "--keep-going" => options.keep_going = true,
             "--without" => {
                 for name in value()?.split(',') {
@@ -85,7 +92,7 @@ fn main() -> ExitCode {
         lock(&cover).add(&outcome.cover);
         let mut totals = lock(&totals);
         *totals = (totals.0 + 1, totals.1 + outcome.steps, totals.2 + outcome.births);
-        if totals.0 % 500 == 0 {
+        if totals.0.is_multiple_of(500) {
             let rate = totals.0 as f64 / began.elapsed().as_secs_f64();
             eprintln!("{} of {} seeds, {rate:.0} a second", totals.0, options.seeds);
         }
@@ -115,6 +122,11 @@ fn main() -> ExitCode {
         show(*seed, &without);
         return ExitCode::FAILURE;
     }
+    let missing = cover.missing();
+    if seeds >= 1_000 && !missing.is_empty() {
+        println!("never seen in {seeds} seeds: {missing:?}");
+        return ExitCode::FAILURE;
+    }
     ExitCode::SUCCESS
 }
 
@@ -125,7 +137,7 @@ fn planted(options: &Options) -> ExitCode {
     let mut missed = 0;
     println!("| bug | found by | seeds from 1 | from 1,000,001 | from 2,000,001 |");
     println!("|---|---|---|---|---|");
-    for bug in Bug::ALL {
+    for bug in Bug::ALL.into_iter().filter(|bug| options.bug.as_ref().is_none_or(|name| format!("{bug:?}") == *name)) {
         plant(Some(bug));
         let mut checks = std::collections::BTreeSet::new();
         let mut taken = Vec::new();

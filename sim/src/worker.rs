@@ -133,7 +133,7 @@ impl World {
     ) {
         let id = work.instance.as_str();
         ensure!(work.session.epoch.0 == epoch, "a session is of its lease", "{id}: {:?} in {epoch}", work.session);
-        let first = work.new.first().map(|event| crate::model::kind(event));
+        let first = work.new.first().map(crate::model::kind);
         ensure!(
             matches!(first, Some(EventType::OrchestratorStarted(_))),
             "an item begins with OrchestratorStarted",
@@ -288,7 +288,9 @@ impl World {
         let run = work.session.run.0;
         let worker = self.hubs[hub].workers.get_mut(&id).expect("it is here");
         let held = worker.sessions.remove(&run);
-        let odd = self.causes.garbled.contains(&run) || work.session.rewinds > 0;
+        // A deposed owner may mix what it knows with what the new owner says; nothing of it becomes durable.
+        let deposed = self.hubs[hub].deposed;
+        let odd = deposed || self.causes.garbled.contains(&run) || work.session.rewinds > 0;
         if held.as_ref().is_some_and(|(session, _)| *session != work.session) {
             // The item is an old one that was taken back meanwhile: its session takes the place.
             self.hubs[hub].workers.get_mut(&id).expect("it is here").forgetful = true;

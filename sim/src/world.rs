@@ -210,7 +210,6 @@ impl World {
             activity_limit: self.plan.activity_limit,
             unknown_wait: self.plan.unknown_wait,
             evict_at_once: self.plan.evict_at_once,
-            ..Settings::default()
         }
     }
 
@@ -345,10 +344,9 @@ impl World {
     }
 
     fn report(&mut self, epoch: Epoch, report: Report) {
-        let parts = self.hubs.iter_mut().flat_map(|hub| &mut hub.parts);
-        for part in parts.filter(|part| part.epoch == Some(epoch)) {
+        let mut parts = self.hubs.iter_mut().flat_map(|hub| &mut hub.parts);
+        if let Some(part) = parts.find(|part| part.epoch == Some(epoch)) {
             part.reports.push_back(report);
-            return;
         }
     }
 

@@ -139,6 +139,11 @@ impl Settler {
         }
     }
 
+    /// How many rows there are of what is open, with everything settled.
+    pub fn open_rows(&self) -> usize {
+        self.settled().map_or(0, |settling| settling.tables().open_rows())
+    }
+
     /// Answers a query.
     pub fn query(&self, query: QueryId, what: &Query) {
         if let Some(settling) = self.settled() {

@@ -49,7 +49,7 @@ pub enum Bug {
     EpisodeNotFixed,
     /// A refused grant keeps the worker's credit.
     CreditLost,
-    /// A purge leaves its waiters.
+    /// A replacement leaves those who wait for just the replaced one.
     WaitersLeft,
     /// A timer fires early.
     TimerEarly,

@@ -141,6 +141,11 @@ impl Memory {
         }
     }
 
+    /// How many rows the tables have of what is open: inbox entries, tasks and timers.
+    pub fn open_rows(&self) -> usize {
+        self.settler.open_rows()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -68,6 +68,11 @@ impl Tables {
         self.instances.len()
     }
 
+    /// How many rows there are of what is open: inbox entries, tasks and timers.
+    pub fn open_rows(&self) -> usize {
+        self.inbox.len() + self.tasks.len() + self.timers.len()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty()

@@ -47,7 +47,9 @@ impl Instance {
         self.change(ledger);
         self.close_timers_by_name(ledger);
         self.drop_inbox(ledger);
-        self.session = None;
+        if !crate::planted::has(crate::planted::Bug::SessionSurvivesRewind) {
+            self.session = None;
+        }
         self.terminating = None;
         self.tell_parent(&ending, ledger);
         if ending.status == OrchestrationStatus::Terminated {

@@ -223,7 +223,13 @@ impl Instance {
         if self.ended() {
             return self.episode.is_none();
         }
-        self.episode.is_none() && !self.offered && self.fixed.is_none() && !self.written_off && !self.is_due()
+        // The time in which a termination is to be answered would run anew with each load.
+        self.terminating.is_none()
+            && self.episode.is_none()
+            && !self.offered
+            && self.fixed.is_none()
+            && !self.written_off
+            && !self.is_due()
     }
 }
 

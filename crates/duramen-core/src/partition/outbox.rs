@@ -128,7 +128,7 @@ impl Partition {
     pub(super) fn take_up_outbox(&mut self) {
         let pairs: Vec<Pair> = self.outbox.waiting.keys().copied().collect();
         for pair in pairs {
-            if self.owns(pair.1) {
+            if self.owns(pair.1) && !crate::planted::has(crate::planted::Bug::MessageOvertakes) {
                 self.pump(pair);
             }
         }

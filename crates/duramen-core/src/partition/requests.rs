@@ -141,8 +141,7 @@ impl Partition {
             return self.show(request, birth, |_| Reply::Purged(false));
         }
         self.remove(birth);
-        let left = crate::planted::has(crate::planted::Bug::WaitersLeft);
-        for waiter in if left { Default::default() } else { self.take_waiters(&id) } {
+        for waiter in self.take_waiters(&id) {
             self.ledger.hold(Effect::Reply(waiter, Reply::State(None)));
         }
         self.ledger.hold(Effect::Reply(request, Reply::Purged(true)));

@@ -104,6 +104,9 @@ impl Partition {
     /// The waiters of an id that are bound to one birth.
     pub(super) fn take_bound_waiters(&mut self, id: &InstanceId, birth: Birth) -> Vec<RequestId> {
         let mut taken = Vec::new();
+        if crate::planted::has(crate::planted::Bug::WaitersLeft) {
+            return Vec::new();
+        }
         if let Some(waiters) = self.waiters.get_mut(id) {
             waiters.retain(|waiter| {
                 let bound = waiter.birth == Some(birth);

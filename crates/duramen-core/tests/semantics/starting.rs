@@ -248,7 +248,7 @@ fn tags_and_version_come_back_exactly() {
     check(|hub| {
         functions(hub);
         let tags: std::collections::BTreeMap<String, String> =
-            [("a".to_string(), "1".to_string()), (String::new(), String::new())].into();
+            [("a".to_string(), "1".to_string()), ("b".to_string(), String::new())].into();
         let request =
             CreateInstanceRequest { tags: tags.clone(), version: Some("2.1".into()), ..create("t", "Done", None) };
         hub.start_with(request, OnExisting::Reject);
