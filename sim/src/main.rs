@@ -31,10 +31,7 @@ fn options() -> Result<Options, String> {
         story: false,
         keep_going: false,
         planted: false,
-<<<<<<< HEAD
-=======
         bug: None,
->>>>>>> sim
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
