@@ -31,7 +31,10 @@ impl Instance {
     /// Builds the item for a worker. The caller has seen that one is due. `None` when nothing of it
     /// may leave the process yet.
     pub(crate) fn hand_out(&mut self, to: HandOut, ledger: &Ledger) -> Option<WorkItem> {
-        if !to.in_process && self.recorded > to.durable {
+        // A worker in this process may have had the same item before it was durable.
+        let fixed = self.fixed.iter().flat_map(|fixed| &fixed.taken);
+        let latest = fixed.map(|sequence| self.entry(*sequence).number).max().unwrap_or(0).max(self.recorded);
+        if !to.in_process && latest > to.durable {
             return None;
         }
         if self.fixed.is_none() {
