@@ -8,6 +8,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Bytes written at a time when a file is filled with zeros.
 const ZEROS: usize = 1 << 20;
@@ -28,6 +30,20 @@ pub(crate) struct Cost {
     pub(crate) written: u64,
 }
 
+/// How long a store that was just let go may take until its lock is free.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Takes the lock. A hub that was dropped, or a process that was killed, lets go a moment later.
+fn take(lock: &File) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(5)),
+            outcome => return outcome,
+        }
+    }
+}
+
 impl Folder {
     /// Makes the folder if it is not there, and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
@@ -40,7 +56,7 @@ impl Folder {
         let lock_path = path.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(failed("open", &lock_path))?;
-        lock.try_lock().map_err(|error| match error {
+        take(&lock).map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::Locked { folder: path.to_owned() },
             TryLockError::Error(source) => OpenError::Files { what: "lock", path: lock_path, source },
         })?;
