@@ -28,7 +28,7 @@
 //! - [`OrchestrationContext`] with [`Call`], [`Timer`], [`EventWait`]: what an orchestrator can do.
 //! - [`ActivityContext`], [`App`]: activities, and what a worker can run.
 //! - [`Error`], [`TaskFailed`], [`DurableError`], [`RetryPolicy`]: when something fails.
-//! - [`TaskHub`] and [`Client`](client::Client): a store with its instances, and how they are started and managed.
+//! - [`TaskHub`] and [`Client`]: a store with its instances, and how they are started and managed.
 //! - `testing`, behind a feature: a hub with mocks and a clock that does not make you wait.
 //! - [`worker`]: what runs the functions. It takes work items and gives answers, and knows of the hub
 //!   only that.
