@@ -7,6 +7,5 @@ mod harness;
 mod nets;
 mod options;
 mod sessions;
-mod speed;
 mod stuck;
 mod waits;
