@@ -95,8 +95,9 @@ impl Pool {
             }
             if let Some(task) = state.pop(me) {
                 state.set_timer(&task, None);
-                // Somebody else has to look after the other loops' timers.
-                let other = state.asleep.iter().position(|asleep| *asleep).filter(|_| !state.timers.is_empty());
+                // Somebody else has to look after what else is ready, and the other loops' timers.
+                let more = !state.timers.is_empty() || state.ready.iter().any(|ready| !ready.is_empty());
+                let other = state.asleep.iter().position(|asleep| *asleep).filter(|_| more);
                 drop(state);
                 self.wake(other);
                 let again = Arc::clone(&task).run();
@@ -192,6 +193,43 @@ mod tests {
         let (task, runs) = task(u64::MAX);
         Pool::get().queue(task);
         runs.recv_timeout(Duration::from_secs(10)).expect("the task did not run");
+    }
+
+    /// Holds its thread until it is told to go on.
+    struct Busy {
+        key: u64,
+        began: Mutex<mpsc::Sender<()>>,
+        go_on: Mutex<mpsc::Receiver<()>>,
+    }
+
+    impl Task for Busy {
+        fn key(&self) -> u64 {
+            self.key
+        }
+
+        fn run(self: Arc<Self>) -> bool {
+            self.began.lock().unwrap().send(()).unwrap();
+            self.go_on.lock().unwrap().recv().unwrap();
+            false
+        }
+
+        fn due(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_loop_whose_home_is_busy_runs_on_another_thread() {
+        let ((began, begins), (go_on, waits)) = (mpsc::channel(), mpsc::channel());
+        let busy = Busy { key: 0, began: Mutex::new(began), go_on: Mutex::new(waits) };
+        let (other, runs) = task(THREADS as u64);
+        assert_eq!(home(&other), 0, "both are at home on the same thread");
+        // At once: the second is queued before its home has woken for the first.
+        Pool::get().queue(Arc::new(busy));
+        Pool::get().queue(other);
+        begins.recv_timeout(Duration::from_secs(10)).expect("the first did not run");
+        runs.recv_timeout(Duration::from_secs(10)).expect("the second waited for the first");
+        go_on.send(()).unwrap();
     }
 
     #[test]
