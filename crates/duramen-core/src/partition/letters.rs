@@ -12,6 +12,13 @@ use duramen_proto::OrchestrationStatus;
 use duramen_proto::history_event::EventType;
 
 impl Partition {
+    /// Delivers what instances have said to each other, and what that makes them say.
+    pub(super) fn deliver_letters(&mut self) {
+        while let Some(letter) = self.ledger.letters.pop_front() {
+            self.deliver(letter);
+        }
+    }
+
     /// Delivers a message in this checkpoint if its target is here and nothing of its pair is ahead
     /// of it; else puts it behind the others of the pair.
     pub(super) fn deliver(&mut self, letter: Letter) {

@@ -188,9 +188,7 @@ impl Partition {
 
     /// Carries out what the last input set in motion within the partition.
     fn follow_up(&mut self) {
-        while let Some(letter) = self.ledger.letters.pop_front() {
-            self.deliver(letter);
-        }
+        self.deliver_letters();
         self.answer_waiters();
     }
 

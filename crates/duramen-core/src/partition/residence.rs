@@ -110,7 +110,7 @@ impl Partition {
                 self.leaving.tombstones.entry(id.clone()).or_insert(self.settled);
             }
             self.resume_deferred(what);
-            self.follow_up_letters();
+            self.deliver_letters();
             if nowhere && self.leaving.tombstones.get(&id) == Some(&self.settled) {
                 self.leaving.tombstones.remove(&id);
             }
@@ -127,12 +127,6 @@ impl Partition {
             {
                 *deferred = Deferred::Offer(grant.item.clone());
             }
-        }
-    }
-
-    fn follow_up_letters(&mut self) {
-        while let Some(letter) = self.ledger.letters.pop_front() {
-            self.deliver(letter);
         }
     }
 
