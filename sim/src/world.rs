@@ -11,7 +11,7 @@ use bytes::Bytes;
 use duramen_backend::disk::{Disk, Fate, Faults};
 use duramen_backend::journal::{Opening, Record, SegmentSizes, segment_number};
 use duramen_backend::{Backend as _, Event, Memory, MemoryOptions};
-use duramen_core::checkpoint::{Checkpoint, PairMark};
+use duramen_core::checkpoint::{Checkpoint, PairMark, TimerWindow};
 use duramen_core::ids::{Epoch, PartitionId, Position, Slot, StoreId};
 use duramen_core::limits::Settings;
 use duramen_core::request::{Reply, RequestId};
@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) disk: Disk,
     pub(crate) store: Arc<Memory>,
     pub(crate) events: Arc<Mutex<VecDeque<Event>>>,
+    /// The stretch of timers that a partition has just asked for, and in which slots.
+    pub(crate) expected_timers: Option<(Vec<Slot>, TimerWindow)>,
     pub(crate) hubs: Vec<Hub>,
     pub(crate) net: Vec<Packet>,
     /// Answers of remote workers whose connection is gone.
@@ -115,6 +117,7 @@ impl World {
             disk,
             store,
             events,
+            expected_timers: None,
             hubs: Vec::new(),
             net: Vec::new(),
             strays: Vec::new(),
@@ -317,6 +320,17 @@ impl World {
                     } else {
                         part.reports.push_back(Report::Loaded(id, image));
                     }
+                }
+            }
+            Event::Timers { partition, due } => {
+                if let Some((slots, window)) = self.expected_timers.take() {
+                    let mine = |slot: u32| slots.iter().any(|owned| u32::from(owned.0) == slot);
+                    let expected = self.durable.timers(mine, window);
+                    compare("timers that are read are what is durable", "timers", &Some(&due.timers), &Some(&expected));
+                }
+                let hub = self.owner();
+                if let Some(part) = self.hubs[hub].parts.iter_mut().find(|part| part.id == partition) {
+                    part.reports.push_back(Report::Timers(due));
                 }
             }
             Event::Queried { .. } => {}
@@ -525,7 +539,13 @@ fn sizes(segment: u64) -> SegmentSizes {
 }
 
 fn open_store(disk: &Disk, segment: u64) -> Result<Store, String> {
-    let options = MemoryOptions { store: StoreId(7), sizes: sizes(segment), in_steps: true };
+    let options = MemoryOptions {
+        store: StoreId(7),
+        sizes: sizes(segment),
+        in_steps: true,
+        settles_late: false,
+        keeps_journal: true,
+    };
     let memory = Arc::new(Memory::open(disk.boot(), options).map_err(|error| error.to_string())?);
     let events = Arc::new(Mutex::new(VecDeque::new()));
     let into = events.clone();

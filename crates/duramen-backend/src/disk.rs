@@ -5,6 +5,7 @@
 //! decides. When only the process dies, the page cache lives on: that is opening the disk again.
 
 use crate::journal::{BLOCK, Io};
+use crate::tables::Tables;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     state: Arc<Mutex<State>>,
+    /// The rows that lie beside the files. Their transactions are whole, and last once written.
+    tables: Tables,
     life: u64,
 }
 
@@ -70,7 +73,12 @@ impl Disk {
     /// [`crash`](Self::crash).
     #[must_use]
     pub fn boot(&self) -> Self {
-        Self { state: self.state.clone(), life: self.state().life }
+        Self { state: self.state.clone(), tables: self.tables.clone(), life: self.state().life }
+    }
+
+    /// The rows that lie beside the files.
+    pub fn tables(&self) -> Tables {
+        self.tables.clone()
     }
 
     /// Ends the process, and with it what was made to fail. The page cache lives on.
@@ -158,7 +166,7 @@ impl Disk {
     /// A disk of its own with the same content.
     pub fn copy(&self) -> Self {
         let state = self.state().clone();
-        Self { life: state.life, state: Arc::new(Mutex::new(state)) }
+        Self { life: state.life, tables: self.tables.fork(), state: Arc::new(Mutex::new(state)) }
     }
 
     fn change(&self, file: &str, change: impl Fn(&mut Vec<u8>)) {

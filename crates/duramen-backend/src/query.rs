@@ -61,4 +61,7 @@ pub struct Page {
     pub rows: Vec<Row>,
     /// Where to go on; absent when nothing is left.
     pub next: Option<Cursor>,
+    /// When the rows were as they are shown. Absent when everything that was durable when the query
+    /// came is in them.
+    pub as_of: Option<Time>,
 }

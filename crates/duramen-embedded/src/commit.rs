@@ -6,6 +6,7 @@ use duramen_backend::journal::{Frame, Io, Journal, Plan};
 use duramen_backend::leases::Leases;
 use duramen_backend::settler::Settler;
 use duramen_backend::submission::{Queue, Submitted, fill};
+use duramen_backend::tables::Tables;
 use duramen_backend::{Failure, Hurry};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ const QUIET: Duration = Duration::from_millis(100);
 
 pub(crate) struct Committer {
     pub(crate) files: Files,
-    pub(crate) settler: Settler,
+    pub(crate) settler: Settler<Tables>,
     chores: Chores,
     front: Mutex<Front>,
     /// The writer thread waits here.
@@ -49,7 +50,7 @@ struct Log {
 }
 
 impl Committer {
-    pub(crate) fn new(files: Files, journal: Journal, leases: Leases, settler: Settler) -> Self {
+    pub(crate) fn new(files: Files, journal: Journal, leases: Leases, settler: Settler<Tables>) -> Self {
         let unmarked_since = (!journal.is_marked()).then(Instant::now);
         Self {
             files,
@@ -123,13 +124,19 @@ impl Committer {
     pub(crate) fn run_chores(&self) {
         while let Some(chore) = self.chores.next() {
             match chore {
-                Chore::Settle => {
-                    self.settler.settle();
-                    self.settler.outlet().deliver();
-                }
+                Chore::Settle => self.settle(),
                 Chore::Prepare(plan) => self.prepare(plan),
             }
         }
+    }
+
+    /// Settles what is durable, and answers the queries that wait for it.
+    pub(crate) fn settle(&self) {
+        self.settler.settle();
+        for (query, what, _) in self.settler.due_queries(false) {
+            self.settler.answer(query, &what, None);
+        }
+        self.settler.outlet().deliver();
     }
 
     /// Lets no more in. What was submitted is written by the writer thread, which then ends.

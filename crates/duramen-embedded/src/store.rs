@@ -5,12 +5,11 @@ use crate::error::OpenError;
 use crate::files::{Counters, Files, Place};
 use crate::folder::Folder;
 use duramen_backend::journal::{Io, Journal, SegmentSizes, is_unfinished, segment_number};
-use duramen_backend::leases::Leases;
 use duramen_backend::recovery::{Recovered, Recovery};
 use duramen_backend::settler::Settler;
-use duramen_backend::tables::Settling;
+use duramen_backend::tables::Tables;
 use duramen_backend::{Backend, Events, Failure, Hurry, Query, QueryId};
-use duramen_core::checkpoint::Checkpoint;
+use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -64,8 +63,7 @@ impl Embedded {
             files.perform(&plan.io).map_err(failed)?;
             journal.prepared(plan);
         }
-        let settler = Settler::new(journal.store(), recovered.settling);
-        let committer = Arc::new(Committer::new(files, journal, recovered.leases, settler));
+        let committer = Arc::new(Committer::new(files, journal, recovered.leases, recovered.settler));
         let store = Self { committer, threads: Mutex::default() };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
@@ -85,18 +83,18 @@ impl Embedded {
         self.committer.files.counters()
     }
 
-    fn read(&self, read: impl FnOnce(&Settler)) {
+    fn read(&self, read: impl FnOnce(&Settler<Tables>)) {
         read(&self.committer.settler);
         self.committer.settler.outlet().deliver();
     }
 }
 
 /// Reads what is there.
-fn recover(path: &Path, files: &Files, sizes: SegmentSizes) -> Result<Recovered, OpenError> {
+fn recover(path: &Path, files: &Files, sizes: SegmentSizes) -> Result<Recovered<Tables>, OpenError> {
     let unreadable =
         |source| OpenError::Files { what: "read the journal of the store in", path: path.to_owned(), source };
     let damaged = |source| OpenError::Recovery { folder: path.to_owned(), source };
-    let mut recovery = Recovery::new(sizes);
+    let mut recovery = Recovery::new(Tables::default(), sizes).map_err(damaged)?;
     let mut unfinished = Vec::new();
     for file in files.list().map_err(unreadable)? {
         if is_unfinished(&file) {
@@ -105,10 +103,8 @@ fn recover(path: &Path, files: &Files, sizes: SegmentSizes) -> Result<Recovered,
             recovery.segment(&file, files.read(&file).map_err(unreadable)?).map_err(damaged)?;
         }
     }
-    let mut recovered = recovery.finish().map_err(damaged)?.unwrap_or_else(|| {
-        let (journal, io) = Journal::create(random_store_id(), sizes);
-        Recovered { journal, io, torn: None, leases: Leases::default(), settling: Settling::default() }
-    });
+    let create = || Journal::create(random_store_id(), sizes);
+    let mut recovered = recovery.finish(create).map_err(damaged)?;
     recovered.io.splice(0..0, unfinished);
     Ok(recovered)
 }
@@ -139,12 +135,23 @@ impl Backend for Embedded {
         self.read(|settler| settler.load(partition, id));
     }
 
+    fn timers(&self, partition: PartitionId, slots: Vec<Slot>, window: TimerWindow) {
+        self.read(|settler| settler.timers(partition, &slots, window));
+    }
+
     fn query(&self, query: QueryId, what: Query) {
-        self.read(|settler| settler.query(query, &what));
+        self.read(|settler| {
+            settler.query(query, what);
+            self.committer.settle();
+        });
     }
 
     fn settle(&self, position: Position) {
-        self.read(|settler| settler.settle_to(position));
+        self.read(|settler| {
+            if settler.settle_to(position) {
+                self.committer.settle();
+            }
+        });
     }
 
     fn close(&self) {

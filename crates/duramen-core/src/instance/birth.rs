@@ -1,7 +1,7 @@
 //! How an instance begins, and how its next generation does.
 
 use super::{Entry, Instance};
-use crate::checkpoint::{Change, Head, Parent, RunClosed, Tail, Text, Timer, TimerKey};
+use crate::checkpoint::{Change, Head, Parent, RunClosed, Tail, Task, Text, Timer, TimerKey};
 use crate::event::{self, Kind, Payload};
 use crate::ids::InstanceId;
 use crate::partition::Ledger;
@@ -48,6 +48,7 @@ impl Instance {
             input: None,
             rewinds: Vec::new(),
             depth,
+            begins_run: true,
         };
         let tail = Tail {
             birth: run.0,
@@ -72,7 +73,9 @@ impl Instance {
             part: Some(place.into()),
             start,
             length,
+            run: self.head.run,
         });
+        self.head.begins_run = true;
         ledger.write(Change::Head(Box::new(self.head.clone())));
     }
 
@@ -96,6 +99,7 @@ impl Instance {
     pub(super) fn continue_as_new(&mut self, next: NextGeneration, ledger: &mut Ledger) {
         let started_before = self.started_event();
         self.close_timers(ledger);
+        self.write_left_behind(ledger);
         ledger.write(Change::RunClosed(RunClosed { run: self.head.run }));
         let waiting = core::mem::take(&mut self.inbox);
         self.history.clear();
@@ -125,6 +129,13 @@ impl Instance {
             self.put(Kind::Raised, event, ledger);
         }
         self.move_to_new_run(waiting, ledger);
+    }
+
+    /// Writes the open tasks of this run again, with their events: the history that holds those goes.
+    pub(super) fn write_left_behind(&self, ledger: &mut Ledger) {
+        for task in self.tasks.values().filter(|task| task.run == self.head.run) {
+            ledger.write(Change::Task(Task { again: true, ..task.clone() }));
+        }
     }
 
     fn move_to_new_run(&mut self, waiting: VecDeque<Entry>, ledger: &mut Ledger) {

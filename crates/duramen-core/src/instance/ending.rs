@@ -43,7 +43,9 @@ impl Instance {
             part: Some(Place::History(last as u64).into()),
             start,
             length,
+            run: self.head.run,
         });
+        self.tail.terminating = false;
         self.change(ledger);
         self.close_timers_by_name(ledger);
         self.drop_inbox(ledger);
@@ -94,13 +96,14 @@ impl Instance {
     }
 
     fn append_history(&mut self, events: Vec<(Bytes, Place)>, ledger: &mut Ledger) {
+        let first = self.history.len() as u64;
         let mut parts: Vec<Part> = Vec::with_capacity(events.len());
         for (event, place) in events {
             self.history.push(event);
             parts.push(place.into());
         }
         self.tail.history_events = self.history.len() as u64;
-        ledger.write(Change::History(HistoryParts { run: self.head.run, parts, replace: false }));
+        ledger.write(Change::History(HistoryParts { run: self.head.run, parts, replace: false, first }));
     }
 
     /// Ends the instance because another takes its id: its children end too, before whatever the
@@ -209,7 +212,7 @@ impl Instance {
         for number in core::mem::take(&mut self.tasks).into_keys() {
             self.recall_task(number, ledger);
         }
-        ledger.write(Change::Purged(crate::checkpoint::Purged { birth: self.head.birth }));
+        ledger.write(Change::Purged(crate::checkpoint::Purged { birth: self.head.birth, run: self.head.run }));
     }
 
     /// Children of the current run without a result, in the order in which they were made. A

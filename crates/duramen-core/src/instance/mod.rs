@@ -28,7 +28,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use duramen_proto::OrchestrationStatus;
-use duramen_proto::history_event::EventType;
 
 /// An event that waits for an episode.
 #[derive(Clone, Debug)]
@@ -137,6 +136,7 @@ impl Instance {
     /// What the backend gives once all that was written is settled.
     pub(crate) fn image(&self) -> Image {
         let arrived = |entry: &Entry| crate::checkpoint::Arrived {
+            birth: self.head.birth,
             run: self.head.run,
             sequence: entry.sequence,
             event: entry.event.clone(),
@@ -214,7 +214,7 @@ impl Instance {
 
     /// The offer of a task of this instance.
     pub(crate) fn offer_of(&self, task: &Task, after: u64) -> Offer {
-        Function::of(task).offer(self.id.clone(), task, after)
+        offer_of(self.id.clone(), task, after)
     }
 
     /// Whether it may leave memory: nothing about it is only there. That the dispatcher still has a
@@ -242,30 +242,10 @@ pub(crate) fn task_event(task: &Task) -> &Bytes {
     }
 }
 
-/// The function that a task runs.
-pub(crate) struct Function {
-    name: Arc<str>,
-    version: Option<Arc<str>>,
-}
-
-impl Function {
-    /// By name; an activity without a version runs as its orchestration's.
-    pub(crate) fn new(name: &str, version: Option<&str>) -> Self {
-        Self { name: name.into(), version: version.map(Into::into) }
-    }
-
-    /// Read from what a task holds.
-    pub(crate) fn of(task: &Task) -> Self {
-        let EventType::TaskScheduled(scheduled) = crate::event::decode_type(task_event(task)) else {
-            unreachable!("a task holds a TaskScheduled")
-        };
-        Self::new(&scheduled.name, scheduled.version.as_deref().or(task.version.as_deref()))
-    }
-
-    /// The offer of a task that runs it.
-    pub(crate) fn offer(self, id: InstanceId, task: &Task, after: u64) -> Offer {
-        let key = task.key.unwrap_or_default();
-        let item = Item::Task { id, birth: Run(key.birth), number: key.number };
-        Offer { item, name: self.name, version: self.version, after, prefer: None }
-    }
+/// The offer of a task of an instance.
+pub(crate) fn offer_of(id: InstanceId, task: &Task, after: u64) -> Offer {
+    let key = task.key.unwrap_or_default();
+    let item = Item::Task { id, birth: Run(key.birth), number: key.number };
+    let version = task.runs_as.as_deref().map(Into::into);
+    Offer { item, name: task.name.as_str().into(), version, after, prefer: None }
 }

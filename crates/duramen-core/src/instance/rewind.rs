@@ -2,8 +2,8 @@
 //! again.
 
 use super::actions::refusal_of_child;
-use super::{Function, Instance, task_event};
-use crate::checkpoint::{Change, HistoryParts, Place, Rewind};
+use super::{Instance, task_event};
+use crate::checkpoint::{Change, HistoryParts, Place, Rewind, Task};
 use crate::event::{self, Kind};
 use crate::ids::InstanceId;
 use crate::message::{Body, RewindChild};
@@ -15,7 +15,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use duramen_proto::history_event::EventType;
-use duramen_proto::{HistoryEvent, OrchestrationStatus};
+use duramen_proto::{HistoryEvent, OrchestrationStatus, TaskScheduledEvent};
 
 impl Instance {
     /// Rewinds; the caller has seen that it has failed.
@@ -40,10 +40,12 @@ impl Instance {
         self.head.input = started.and_then(|index| {
             let (start, length) = event::locate(&self.history[index], event::Payload::Input)?;
             let part = Some(Place::History(index as u64).into());
-            Some(crate::checkpoint::Text { part, start, length })
+            Some(crate::checkpoint::Text { part, start, length, run: self.head.run })
         });
+        self.head.begins_run = false;
+        self.write_left_behind(ledger);
         let parts = self.history.iter().map(|event| Place::Here(event.clone()).into()).collect();
-        ledger.write(Change::History(HistoryParts { run: self.head.run, parts, replace: true }));
+        ledger.write(Change::History(HistoryParts { run: self.head.run, parts, replace: true, first: 0 }));
         ledger.write(Change::Head(Box::new(self.head.clone())));
         self.reopen(&events, reason.clone(), ledger);
         self.receive(Kind::Rewound, event::rewound(ledger.now, reason), ledger);
@@ -105,11 +107,11 @@ impl Instance {
 
     /// Opens again what the history has no result of: tasks, timers and children.
     fn reopen(&mut self, events: &[HistoryEvent], reason: Option<String>, ledger: &mut Ledger) {
-        let mut tasks: Vec<(i32, usize)> = Vec::new();
+        let mut tasks: Vec<(i32, (usize, &TaskScheduledEvent))> = Vec::new();
         let mut timers: Vec<(i32, duramen_proto::Timestamp)> = Vec::new();
         for (index, event) in events.iter().enumerate() {
             match &event.event_type {
-                Some(EventType::TaskScheduled(_)) => tasks.push((event.event_id, index)),
+                Some(EventType::TaskScheduled(scheduled)) => tasks.push((event.event_id, (index, scheduled))),
                 Some(EventType::TaskCompleted(done)) => close(&mut tasks, done.task_scheduled_id),
                 Some(EventType::TimerCreated(timer)) => {
                     timers.push((event.event_id, timer.fire_at.unwrap_or_default()))
@@ -118,14 +120,13 @@ impl Instance {
                 _ => {}
             }
         }
-        for (_, index) in tasks {
+        for (_, (index, scheduled)) in tasks {
             let event = self.history[index].clone();
             // One that was left behind and still runs is taken back as it is.
             let runs = self.tasks.values().any(|task| task.run == self.head.run && *task_event(task) == event);
             if !runs {
-                let task = self.new_task(event);
-                let function = Function::of(&task);
-                self.open_task(task, Place::History(index as u64).into(), function, ledger);
+                let task = Task { event: Some(Place::Here(event).into()), ..self.new_task(scheduled) };
+                self.open_task(task, Place::History(index as u64).into(), ledger);
             }
         }
         for (id, due) in timers {

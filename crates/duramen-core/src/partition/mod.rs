@@ -19,8 +19,8 @@ mod work;
 pub use footprint::Footprint;
 pub(crate) use ledger::{Ledger, Wake};
 
-use crate::checkpoint::{Image, Outstanding, PairMark};
-use crate::dispatch::{Grant, Offer};
+use crate::checkpoint::{DueTimers, Image, Outstanding, PairMark, Queued, TimerPlace, TimerWindow};
+use crate::dispatch::{Grant, Item, Offer};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, PartitionId, Position, Run, Slot, StoreId};
 use crate::instance::Instance;
 use crate::limits::Settings;
@@ -72,6 +72,8 @@ pub enum Input {
     Loaded(InstanceId, Option<Box<Image>>),
     /// The backend has settled up to here.
     Settled(Position),
+    /// What a [`Effect::Timers`] asked for.
+    Timers(DueTimers),
 }
 
 /// What a partition wants done.
@@ -83,6 +85,8 @@ pub enum Effect {
     Forward(RequestId, Request),
     /// Get an instance from the backend.
     Load(InstanceId),
+    /// Get a stretch of timers from the backend.
+    Timers(TimerWindow),
     /// Offer an item to the dispatcher.
     Offer(Offer),
     /// Give an item to a worker.
@@ -151,21 +155,34 @@ impl Partition {
     }
 
     fn take_up(&mut self, outstanding: Outstanding) {
-        for (id, timer) in &outstanding.timers {
-            let due = Time::from(timer.due.unwrap_or_default());
-            if crate::planted::has(crate::planted::Bug::TimerLost) && due.since(self.ledger.now).as_secs() > 10 {
+        self.ask_for_timers(None);
+        for Queued { key, id, name, runs_as } in outstanding.tasks {
+            let item = Item::Task { id: InstanceId::new(id), birth: Run(key.birth), number: key.number };
+            let version = runs_as.as_deref().map(Into::into);
+            self.ledger.offer(Offer { item, name: name.as_str().into(), version, after: 0, prefer: None });
+        }
+        for ready in outstanding.ready {
+            self.defer(InstanceId::new(ready.id), None);
+        }
+        self.take_up_outbox();
+    }
+
+    fn ask_for_timers(&mut self, after: Option<TimerPlace>) {
+        let window = TimerWindow { after, before: Time::MAX };
+        self.ledger.out.push(Effect::Timers(window));
+    }
+
+    fn take_timers(&mut self, due: DueTimers) {
+        for (id, timer) in &due.timers {
+            let at = Time::from(timer.due.unwrap_or_default());
+            if crate::planted::has(crate::planted::Bug::TimerLost) && at.since(self.ledger.now).as_secs() > 10 {
                 continue;
             }
             self.ledger.open_timer(timer, &InstanceId::new(id.as_str()));
         }
-        for (id, task) in outstanding.tasks {
-            let offer = crate::instance::Function::of(&task).offer(InstanceId::new(id), &task, 0);
-            self.ledger.offer(offer);
+        if due.next.is_some() {
+            self.ask_for_timers(due.next);
         }
-        for (_, id) in outstanding.ready {
-            self.defer(InstanceId::new(id), None);
-        }
-        self.take_up_outbox();
     }
 
     /// Applies one input.
@@ -181,6 +198,7 @@ impl Partition {
             Input::Acknowledged(mark) => self.outbox.acknowledged(mark),
             Input::Loaded(id, image) => self.loaded(id, image),
             Input::Settled(position) => self.settled_to(position),
+            Input::Timers(due) => self.take_timers(due),
         }
         self.follow_up();
         out.append(&mut self.ledger.out);

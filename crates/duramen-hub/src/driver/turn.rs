@@ -84,6 +84,7 @@ impl Driver {
             Event::Loaded { partition, id, image } => {
                 self.handle(shared, partition.0 as usize, Input::Loaded(id, image));
             }
+            Event::Timers { partition, due } => self.handle(shared, partition.0 as usize, Input::Timers(due)),
             Event::Queried { query, page } => self.pending.found(query, page),
             Event::Settled(position) => {
                 for at in 0..self.slices.len() {

@@ -280,6 +280,9 @@ impl Hub {
             Event::Loaded { partition, id, image } => {
                 self.turn(partition, |partition, now, out| partition.handle(Input::Loaded(id, image), now, out));
             }
+            Event::Timers { partition, due } => {
+                self.turn(partition, |partition, now, out| partition.handle(Input::Timers(due), now, out));
+            }
             Event::Settled(position) => {
                 let ids: Vec<PartitionId> = self.partitions.keys().copied().collect();
                 for id in ids {
@@ -324,6 +327,10 @@ impl Hub {
                     self.queue.push_back((self.owner(asked.instance().slot()), Input::Request(request, asked)));
                 }
                 Effect::Load(instance) => self.backend.load(id, instance),
+                Effect::Timers(window) => {
+                    let slots = (0..=255).map(Slot).filter(|slot| self.owner(*slot) == id).collect();
+                    self.backend.timers(id, slots, window);
+                }
                 Effect::Offer(offer) => self.dispatcher.offer(id, offer),
                 Effect::Work(worker, item) => self.hand_over(worker, item),
                 Effect::Freed(worker, kind) => self.dispatcher.freed(worker, kind),
