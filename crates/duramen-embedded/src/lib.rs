@@ -20,6 +20,7 @@ mod commit;
 mod error;
 mod files;
 mod folder;
+pub mod rows;
 mod store;
 #[cfg(test)]
 mod tests;
