@@ -242,6 +242,12 @@ pub(crate) fn task_event(task: &Task) -> &Bytes {
     }
 }
 
+/// The reference to a task.
+pub(crate) fn task_item(id: InstanceId, task: &Task) -> Item {
+    let key = task.key.unwrap_or_default();
+    Item::Task { id, birth: Run(key.birth), number: key.number, action: crate::event::id_of(task_event(task)) }
+}
+
 /// The function that a task runs.
 pub(crate) struct Function {
     name: Arc<str>,
@@ -264,8 +270,6 @@ impl Function {
 
     /// The offer of a task that runs it.
     pub(crate) fn offer(self, id: InstanceId, task: &Task, after: u64) -> Offer {
-        let key = task.key.unwrap_or_default();
-        let item = Item::Task { id, birth: Run(key.birth), number: key.number };
-        Offer { item, name: self.name, version: self.version, after, prefer: None }
+        Offer { item: task_item(id, task), name: self.name, version: self.version, after, prefer: None }
     }
 }

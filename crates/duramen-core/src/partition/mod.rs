@@ -87,6 +87,8 @@ pub enum Effect {
     Offer(Offer),
     /// Give an item to a worker.
     Work(WorkerId, WorkItem),
+    /// A grant is to an item that is no longer open.
+    Refused(Grant),
     /// A worker has room for one more item.
     Freed(WorkerId, WorkKind),
     /// A session will not be used again.

@@ -49,12 +49,19 @@ impl Driver {
                     self.slices[to].mail.push_back(Mail::Forwarded(id, Box::new(request)));
                 }
                 Effect::Load(id) => shared.backend.load(self.slices[at].id, id),
-                Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer),
+                Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer, self.now),
+                Effect::Refused(grant) => {
+                    self.workers.freed(grant.worker);
+                    self.dispatcher.refused(&grant);
+                }
                 Effect::Freed(worker, kind) => {
                     self.workers.freed(worker);
                     self.dispatcher.freed(worker, kind);
                 }
-                Effect::Work(worker, item) => self.workers.give(worker, item),
+                Effect::Work(worker, item) => {
+                    self.dispatcher.handed(worker, &item);
+                    self.workers.give(worker, item);
+                }
                 Effect::EndSession(worker, run) => self.workers.end_session(worker, run),
                 Effect::Message(mark, message) => {
                     let to = self.owner_of_slot(mark.target);
