@@ -121,6 +121,10 @@ impl Bookings {
         self.ends.front().map(|(until, _)| *until)
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.unshown.values().map(BTreeMap::len).sum::<usize>() + self.elsewhere.len().max(self.ends.len())
+    }
+
     /// Whether any connection is bound.
     pub(super) fn bind(&self) -> bool {
         !self.unshown.is_empty()

@@ -204,6 +204,12 @@ impl Dispatcher {
         (self.workers.room(WorkKind::Orchestrator), self.workers.room(WorkKind::Activity))
     }
 
+    /// Items that are booked on connections that have not shown a token, and those that are kept
+    /// from them: 0 when nothing is under way.
+    pub fn booked(&self) -> usize {
+        self.bookings.count()
+    }
+
     /// When [`Dispatcher::grants`] may give out more without anything else having happened.
     pub fn deadline(&self) -> Option<Time> {
         self.bookings.next_end().filter(|_| !self.parked.is_empty())

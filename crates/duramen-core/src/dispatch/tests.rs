@@ -112,7 +112,6 @@ fn a_worker_that_is_gone_gets_nothing() {
     assert_eq!(granted(&mut dispatcher), []);
 }
 
-
 /// A worker elsewhere that says nothing of tokens.
 fn with_bare(room: usize) -> Dispatcher {
     let mut dispatcher = Dispatcher::new();

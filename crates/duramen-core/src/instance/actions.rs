@@ -13,7 +13,7 @@ use crate::limits::{self, CHILD_DEPTH};
 use crate::message::{Body, StartChild, Terminate};
 use crate::partition::Ledger;
 use crate::time::Time;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -39,6 +39,8 @@ pub(super) struct Applied {
     timers: Vec<(Time, i32)>,
     /// Events for the instance itself, encoded.
     to_itself: Vec<Bytes>,
+    /// Actions that made children to which the hub gave the ids.
+    named: BTreeSet<i32>,
     /// Failures of children that could not be made, encoded.
     refused: Vec<Bytes>,
     completion: Option<(i32, CompleteOrchestrationAction)>,
@@ -103,6 +105,7 @@ impl Instance {
                 Action::SendEntityMessage(_) | Action::RewindOrchestration(_) => {}
             }
         }
+        self.largest_action = applied.events.iter().map(event::id_of).fold(self.largest_action, i32::max);
         applied
     }
 
@@ -144,8 +147,10 @@ impl Instance {
         applied: &mut Applied,
         ledger: &mut Ledger,
     ) {
-        let fresh = child.instance_id.is_empty();
-        let child_id = if fresh { child_id(&self.execution_id, id) } else { InstanceId::new(child.instance_id) };
+        let by_hub = child.instance_id.is_empty();
+        let child_id = if by_hub { child_id(&self.execution_id, id) } else { InstanceId::new(child.instance_id) };
+        // A broken worker may use an action's id twice; the id of the child is not new then.
+        let fresh = by_hub && id > self.largest_action && applied.named.insert(id);
         let created = SubOrchestrationInstanceCreatedEvent {
             instance_id: child_id.to_string(),
             name: child.name,

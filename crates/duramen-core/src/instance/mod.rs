@@ -68,6 +68,8 @@ pub(crate) struct Instance {
     pub(crate) name: Arc<str>,
     pub(crate) version: Option<Arc<str>>,
     pub(crate) execution_id: Arc<str>,
+    /// The largest id of an action in the history of this execution.
+    pub(crate) largest_action: i32,
     /// The last checkpoint that changed it.
     pub(crate) touched: u64,
     /// The checkpoint of its last answer or rewind: a history that is shown includes it.
@@ -102,6 +104,7 @@ impl Instance {
             inbox: VecDeque::new(),
             tasks: BTreeMap::new(),
             timers: BTreeMap::new(),
+            largest_action: -1,
             touched: 0,
             advanced: 0,
             episode: None,
@@ -118,6 +121,7 @@ impl Instance {
     pub(crate) fn load(image: Image) -> Self {
         let mut instance = Self::new(InstanceId::new(image.head.id.as_str()), image.head, image.tail);
         instance.custom_status = image.custom_status;
+        instance.largest_action = image.history.iter().map(crate::event::id_of).fold(-1, i32::max);
         instance.history = image.history;
         instance.inbox = image
             .inbox
