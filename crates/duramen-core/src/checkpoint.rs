@@ -371,6 +371,9 @@ pub struct Task {
     /// Whether the task is open already and is written again. Not kept in its row.
     #[prost(bool, tag = "9")]
     pub again: bool,
+    /// The event id of its TaskScheduled.
+    #[prost(sint32, tag = "10")]
+    pub action: i32,
 }
 
 /// Names a timer.
@@ -517,6 +520,8 @@ pub struct Queued {
     pub name: String,
     /// The version that it runs as.
     pub runs_as: Option<String>,
+    /// The event id of its TaskScheduled.
+    pub action: i32,
 }
 
 /// A stretch of timers: those due before a time, behind a place.

@@ -128,6 +128,7 @@ fn outstanding_work_is_listed_in_order(subject: &Subject) {
                 id: head.id.clone(),
                 name: task.name.clone(),
                 runs_as: task.runs_as.clone(),
+                action: task.action,
             }));
         }
         expected

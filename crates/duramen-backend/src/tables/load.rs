@@ -62,7 +62,7 @@ impl Contents {
         });
         let tasks = self.tasks.iter().filter_map(|(key, task)| {
             let id = owner(key.birth)?.head.id.clone();
-            Some(Queued { key: *key, id, name: task.name.clone(), runs_as: task.runs_as.clone() })
+            Some(Queued { key: *key, id, name: task.name.clone(), runs_as: task.runs_as.clone(), action: task.action })
         });
         let message = |(&(source, target, sequence), message): (&(u32, u32, u64), &bytes::Bytes)| Sent {
             mark: Some(PairMark { source, target, sequence }),
