@@ -37,6 +37,7 @@ impl World {
         let part = self.hubs[hub].parts.iter().position(|part| part.epoch.is_some_and(|of| of.0 == epoch));
         let current = self.tokens.get(&token.0).is_some_and(|issued| {
             !issued.answered
+                && (issued.worker == worker || self.is_taken_back(hub, issued))
                 && names(&answer, issued)
                 && self.latest.get(&(epoch, issued.item.clone())) == Some(&token.0)
         });
@@ -65,6 +66,17 @@ impl World {
             }
         }
         self.hubs[hub].parts[part].inputs.push_back(Input::Answer(WorkerId(worker), answer));
+    }
+
+    /// Whether an item may have been taken back from its worker. While it has not, another worker's
+    /// answer under its token changes nothing.
+    fn is_taken_back(&self, hub: usize, issued: &Issued) -> bool {
+        let limit = match issued.item {
+            Key::Episode { .. } => Some(self.plan.episode_limit),
+            Key::Task { .. } => self.plan.activity_limit,
+        };
+        let overdue = limit.is_some_and(|limit| issued.since.at.plus(limit) <= self.furthest.max(self.now));
+        overdue || !self.hubs[hub].workers.contains_key(&issued.worker)
     }
 
     /// A worker says that an item will never come back. Unless it was taken back for another reason,

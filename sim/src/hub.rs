@@ -75,7 +75,8 @@ pub(crate) struct Hub {
     pub(crate) answers: Vec<(u64, Post)>,
     /// Another has its slots.
     pub(crate) deposed: bool,
-    pub(crate) deposed_at: Option<Moment>,
+    /// When, and at which place in the model's log.
+    pub(crate) deposed_at: Option<(Moment, u64)>,
     pub(crate) loading_for: Option<PartitionId>,
 }
 
@@ -234,7 +235,7 @@ impl World {
         let hub = self.hubs.remove(hub);
         tell!(self, "hub {} ends", hub.life);
         self.calls.retain(|_, call| call.life != hub.life);
-        let lost = Some(hub.deposed_at.unwrap_or(self.moment()));
+        let lost = Some(hub.deposed_at.map_or(self.moment(), |(moment, _)| moment));
         self.strays.extend(hub.answers.into_iter().map(|(_, post)| Post { lost, ..post }));
         self.forget_strays();
         hub.workers.into_keys().for_each(|worker| self.forget_connection(worker));

@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) plan: Plan,
     pub(crate) now: Time,
+    /// The latest time that it ever was.
+    pub(crate) furthest: Time,
     pub(crate) disk: Disk,
     pub(crate) store: Arc<Memory>,
     pub(crate) events: Arc<Mutex<VecDeque<Event>>>,
@@ -120,6 +122,7 @@ impl World {
             rng,
             plan,
             now: Time::new(1_700_000_000, 0),
+            furthest: Time::new(1_700_000_000, 0),
             disk,
             store,
             events,
@@ -181,6 +184,7 @@ impl World {
     }
 
     fn step(&mut self) {
+        self.furthest = self.furthest.max(self.now);
         let slow = self.plan.has(Fault::SlowSync);
         let done = match self.rng.below(1_000) {
             0..90 => self.client_step(),
@@ -246,10 +250,10 @@ impl World {
             }
         }
         self.take_over_connections();
-        let moment = self.moment();
+        let (moment, sequence) = (self.moment(), self.durable.ever.sequence);
         for old in &mut self.hubs {
             old.deposed = true;
-            old.deposed_at.get_or_insert(moment);
+            old.deposed_at.get_or_insert((moment, sequence));
             for part in &mut old.parts {
                 part.lost = true;
             }
@@ -501,7 +505,7 @@ impl World {
         let moment = Moment {
             durable: &self.durable,
             now: self.now,
-            deposed: self.hubs[hub].deposed,
+            deposed: self.hubs[hub].deposed_at.map(|(_, sequence)| sequence),
             steady: !self.plan.has(Fault::ClockBack),
         };
         moment.check(&call, reply);
