@@ -549,4 +549,7 @@ pub struct DueTimers {
     pub timers: Vec<(String, Timer)>,
     /// Where to go on; absent when the stretch is done.
     pub next: Option<TimerPlace>,
+    /// Once the stretch is done: nothing settled in these slots that is behind the stretch is due
+    /// before this; absent when nothing is behind it. It may be earlier than the first timer there.
+    pub beyond: Option<Time>,
 }
