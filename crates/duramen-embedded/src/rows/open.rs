@@ -82,7 +82,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, DatabaseError> {
 }
 
 /// Pages that the writer keeps in memory. A settle touches the pages of the indexes again and again.
-const WRITER_CACHE_KIB: i64 = 16 << 10;
+const WRITER_CACHE_KIB: i64 = 32 << 10;
 /// Pages that one of the readers keeps in memory.
 const READER_CACHE_KIB: i64 = 2 << 10;
 
