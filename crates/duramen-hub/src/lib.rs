@@ -22,7 +22,7 @@
 //!
 //! # Contents
 //!
-//! - [`Hub`]: the handle; [`Options`], [`HubError`].
+//! - [`Hub`]: the handle; [`Options`], [`HubError`]. [`Purge`]: what [`Hub::purge`] is to remove.
 //! - [`WorkerLink`] and [`Attachment`]: the two ends of a worker's connection.
 //! - [`Clock`] and [`VirtualClock`].
 
@@ -41,3 +41,4 @@ pub use clock::{Clock, VirtualClock};
 pub use error::HubError;
 pub use hub::Hub;
 pub use options::{OPEN_REQUESTS, Options, WAITING_MESSAGES};
+pub use purge::{Purge, Purged};

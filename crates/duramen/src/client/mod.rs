@@ -10,6 +10,7 @@ mod handle;
 mod instance;
 mod list;
 mod manage;
+mod purge;
 mod start;
 mod wait;
 
@@ -20,6 +21,7 @@ pub use handle::Handle;
 pub use instance::Instance;
 pub use list::{List, Page};
 pub use manage::Terminate;
+pub use purge::{PurgeInstances, Purgeable};
 pub use start::{StartOrchestration, StartTime};
 pub use wait::WaitForInstance;
 
@@ -29,6 +31,7 @@ pub use duramen_core::request::{OnExisting, Refusal};
 use duramen_core::request::{Reply, Request};
 use duramen_core::time::Time;
 use duramen_hub::Hub;
+pub use duramen_hub::Purged;
 
 /// Talks to a task hub.
 #[derive(Clone, Debug)]
@@ -72,9 +75,10 @@ impl Client {
         }
     }
 
-    async fn purge_by(&self, query: Query) -> Result<u64, Refusal> {
+    /// The hub that is in this process.
+    fn hub(&self) -> &Hub {
         match &self.way {
-            Way::Local(hub) => hub.purge(query).await,
+            Way::Local(hub) => hub,
         }
     }
 }

@@ -90,7 +90,7 @@ async fn pages_hold_each_instance_once_also_while_some_come_and_go() {
             seen.extend(page.instances.iter().map(|instance| instance.id().to_owned()));
             pages += 1;
             // One that was shown goes, and a new one comes.
-            client.purge(&format!("e-{:02}", pages - 1)).await.unwrap();
+            client.purge(format!("e-{:02}", pages - 1)).await.unwrap();
             client.start(Echo, "x").id(format!("new-{pages}")).await.unwrap().wait().await.unwrap();
             t.clock().advance(ms(1));
             let Some(next) = page.next else { break };
