@@ -70,10 +70,8 @@ impl Hub {
         if let Clock::Virtual(clock) = &shared.options.clock {
             let moved = Arc::downgrade(&shared);
             clock.tell(Arc::new(move || {
-                if let Some(shared) = moved.upgrade()
-                    && shared.due()
-                {
-                    Pool::get().queue(shared);
+                if let Some(shared) = moved.upgrade() {
+                    shared.look_again();
                 }
             }));
         }
@@ -206,6 +204,13 @@ impl Shared {
     pub(crate) fn push_all(self: &Arc<Self>, incoming: impl IntoIterator<Item = Incoming>) {
         let pushed = self.inbox().extend(incoming);
         self.queue_if(pushed);
+    }
+
+    /// Has the loop take another turn, though nothing has arrived.
+    pub(crate) fn look_again(self: Arc<Self>) {
+        if self.due() {
+            Pool::get().queue(self);
+        }
     }
 
     fn shut(self: &Arc<Self>, patience: Duration, done: oneshot::Sender<Result<(), HubError>>) {

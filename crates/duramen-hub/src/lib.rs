@@ -22,7 +22,8 @@
 //!
 //! # Contents
 //!
-//! - [`Hub`]: the handle; [`Options`], [`HubError`]. [`Purge`]: what [`Hub::purge`] is to remove.
+//! - [`Hub`]: the handle; [`Options`], [`HubError`]. [`Purge`]: what [`Hub::purge`] is to
+//!   remove; [`Retention`]: what the hub removes by itself.
 //! - [`WorkerLink`] and [`Attachment`]: the two ends of a worker's connection.
 //! - [`Clock`] and [`VirtualClock`].
 
@@ -35,6 +36,7 @@ mod inbox;
 mod options;
 mod pool;
 mod purge;
+mod retention;
 
 pub use attachment::{Attachment, WorkerLink};
 pub use clock::{Clock, VirtualClock};
@@ -42,3 +44,4 @@ pub use error::HubError;
 pub use hub::Hub;
 pub use options::{OPEN_REQUESTS, Options, WAITING_MESSAGES};
 pub use purge::{Purge, Purged};
+pub use retention::Retention;

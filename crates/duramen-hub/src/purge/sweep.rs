@@ -2,7 +2,7 @@
 
 use super::{ENDED, Purged};
 use crate::hub::Shared;
-use duramen_backend::Query;
+use duramen_backend::{Page, Query};
 use duramen_core::ids::InstanceId;
 use duramen_core::limits::CHILD_DEPTH;
 use duramen_core::request::{PurgeOne, Refusal, Reply, Request, Seen};
@@ -99,9 +99,14 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    async fn read(&mut self, level: &mut Level, mut query: Query) -> Result<(), Refusal> {
-        query.hints = std::mem::replace(&mut self.has_read, true);
-        let page = self.shared.search(query.clone()).await?;
+    /// A page of hints; the first one of a sweep waits until what is durable is settled.
+    pub(crate) async fn page(&mut self, query: &Query) -> Result<Page, Refusal> {
+        let hints = std::mem::replace(&mut self.has_read, true);
+        self.shared.search(Query { hints, ..query.clone() }).await
+    }
+
+    async fn read(&mut self, level: &mut Level, query: Query) -> Result<(), Refusal> {
+        let page = self.page(&query).await?;
         level.found = page
             .rows
             .iter()
