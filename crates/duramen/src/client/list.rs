@@ -24,8 +24,8 @@ pub struct Page {
     /// Where to go on with [`List::after`]; absent when nothing is left. A page may hold fewer instances
     /// than it might, none even, and still not be the last.
     pub next: Option<Cursor>,
-    /// When the instances were as they are shown. Absent when the page has everything that was on disk when
-    /// it was asked for, as it is as long as the store keeps up: a list waits up to a second for that.
+    /// When the instances were as they are shown. Absent when the page shows all that was on disk when it was
+    /// asked for: a list waits up to a second for the store to get that far, and says so when it did not.
     pub as_of: Option<Time>,
 }
 

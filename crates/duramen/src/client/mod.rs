@@ -5,23 +5,29 @@
 
 mod check_status;
 mod error;
+mod export;
+#[cfg(feature = "embedded")]
+mod export_file;
 mod filter;
 mod handle;
 mod instance;
 mod list;
 mod manage;
 mod purge;
+mod selection;
 mod start;
 mod wait;
 
 pub use check_status::{CheckStatus, check_status_payload};
 pub use error::ClientError;
+pub use export::{Export, ExportError, Exported};
 pub use filter::Filter;
 pub use handle::Handle;
 pub use instance::Instance;
 pub use list::{List, Page};
 pub use manage::Terminate;
-pub use purge::{PurgeInstances, Purgeable};
+pub use purge::PurgeInstances;
+pub use selection::Selection;
 pub use start::{StartOrchestration, StartTime};
 pub use wait::WaitForInstance;
 

@@ -1,56 +1,11 @@
 //! Purging: ids, filters, trees.
 
-use super::{Client, ClientError, Filter};
+use super::{Client, ClientError, Selection};
 use duramen_core::ids::InstanceId;
 use duramen_hub::{Purge, Purged};
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
-
-/// Which instances a purge is about: one by its id, several by theirs, or those that pass a filter.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Purgeable {
-    /// Of these ids.
-    Ids(Vec<String>),
-    /// Those that pass.
-    Matching(Filter),
-}
-
-impl From<&str> for Purgeable {
-    fn from(id: &str) -> Self {
-        Self::Ids(vec![id.to_owned()])
-    }
-}
-
-impl From<String> for Purgeable {
-    fn from(id: String) -> Self {
-        Self::Ids(vec![id])
-    }
-}
-
-impl From<&String> for Purgeable {
-    fn from(id: &String) -> Self {
-        Self::from(id.as_str())
-    }
-}
-
-impl<T: Into<String>> From<Vec<T>> for Purgeable {
-    fn from(ids: Vec<T>) -> Self {
-        Self::Ids(ids.into_iter().map(Into::into).collect())
-    }
-}
-
-impl<T: Into<String>, const N: usize> From<[T; N]> for Purgeable {
-    fn from(ids: [T; N]) -> Self {
-        Self::Ids(ids.into_iter().map(Into::into).collect())
-    }
-}
-
-impl From<Filter> for Purgeable {
-    fn from(filter: Filter) -> Self {
-        Self::Matching(filter)
-    }
-}
 
 /// A purge that has not been asked for yet.
 #[must_use = "nothing is purged before it is awaited"]
@@ -85,10 +40,10 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn purge(&self, which: impl Into<Purgeable>) -> PurgeInstances {
+    pub fn purge(&self, which: impl Into<Selection>) -> PurgeInstances {
         let purge = match which.into() {
-            Purgeable::Ids(ids) => Purge::ids(ids.into_iter().map(InstanceId::new)),
-            Purgeable::Matching(filter) => Purge::matching(filter.into_query()),
+            Selection::Ids(ids) => Purge::ids(ids.into_iter().map(InstanceId::new)),
+            Selection::Matching(filter) => Purge::matching(filter.into_query()),
         };
         PurgeInstances { client: self.clone(), purge }
     }
