@@ -6,7 +6,7 @@ use crate::event::{self, Kind};
 use crate::ids::{Birth, InstanceId};
 use crate::instance::Instance;
 use crate::limits::{BadInput, check_name, check_payload};
-use crate::request::{Refusal, Reply, Request, RequestId};
+use crate::request::{PurgeOne, Refusal, Reply, Request, RequestId, Seen};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use duramen_proto::OrchestrationStatus;
@@ -17,7 +17,8 @@ impl Request {
         match self {
             Self::Start(start) => InstanceId::new(start.request.instance_id.as_str()),
             Self::Wait(wait) => wait.id.clone(),
-            Self::Get(id) | Self::Purge(id) | Self::History(id) => id.clone(),
+            Self::Get(id) | Self::History(id) => id.clone(),
+            Self::Purge(purge) => purge.id.clone(),
             Self::Raise { id, .. }
             | Self::Suspend { id, .. }
             | Self::Resume { id, .. }
@@ -103,7 +104,7 @@ impl Partition {
             Request::Wait(wait) => self.wait(request_id, wait),
             Request::Get(_) => self.show(request_id, birth, |instance| Reply::State(Some(instance.state()))),
             Request::History(_) => self.show(request_id, birth, |instance| Reply::History(instance.shown_history())),
-            Request::Purge(id) => self.purge(request_id, id, birth),
+            Request::Purge(purge) => self.purge(request_id, purge, birth),
             Request::Restart { id, new_id } => self.restart(request_id, id, new_id, birth),
             Request::Rewind { id, reason } => self.rewind(request_id, id, reason, birth),
             Request::Raise { name, input, .. } => {
@@ -149,8 +150,11 @@ impl Partition {
         }
     }
 
-    fn purge(&mut self, request: RequestId, id: InstanceId, birth: Birth) {
-        if !self.instances[&birth].ended() {
+    fn purge(&mut self, request: RequestId, purge: PurgeOne, birth: Birth) {
+        let PurgeOne { id, seen } = purge;
+        let instance = &self.instances[&birth];
+        let is = Seen::of(&instance.head, &instance.tail);
+        if is.is_none() || (seen.is_some() && seen != is) {
             return self.show(request, birth, |_| Reply::Purged(false));
         }
         self.remove(birth);

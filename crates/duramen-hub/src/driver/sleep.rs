@@ -1,5 +1,6 @@
 //! When an idle loop has to look again.
 
+use super::retain::Retain;
 use super::{Driver, Phase};
 use crate::clock::Clock;
 use crate::hub::Shared;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How often the wall clock is looked at while something is due: it can jump.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The same for what has time.
+const LOOK_RARELY: Duration = Duration::from_secs(600);
 
 impl Driver {
     /// Has the pool wake the loop in time.
@@ -23,7 +26,11 @@ impl Driver {
             Phase::Draining { until, .. } => Some(*until),
             Phase::Opening { .. } | Phase::Running | Phase::Stopped(_) => None,
         };
-        if let Some(at) = by_clock.into_iter().chain(by_patience).min() {
+        // Whoever moves a virtual clock wakes the loop.
+        let looks = matches!((&self.phase, &shared.options.clock), (Phase::Running, Clock::Wall));
+        let by_age = self.retain.as_ref().filter(|_| looks).and_then(Retain::due);
+        let by_age = by_age.map(|due| now + due.since(shared.options.clock.now()).min(LOOK_RARELY));
+        if let Some(at) = by_clock.into_iter().chain(by_patience).chain(by_age).min() {
             let task: Arc<dyn Task> = Arc::clone(shared) as Arc<dyn Task>;
             Pool::get().set_timer(&task, Some(at));
         }

@@ -220,7 +220,7 @@ async fn statuses_events_and_ends_are_kept() {
         client.terminate("terminated").output("enough").await.unwrap();
         client.wait_for_completion("terminated").await.unwrap();
         client.start(Echo, "x").id("purged").await.unwrap().wait().await.unwrap();
-        assert!(client.purge("purged").await.unwrap());
+        assert_eq!(client.purge("purged").await.unwrap().deleted, 1);
         let before = client.list(Filter::new()).all().await.unwrap();
         let history = client.history("failed").await.unwrap();
         drop((client, life));
