@@ -37,6 +37,8 @@ pub enum Mode {
     Evict,
     /// A checkpoint is durable only when nothing else can be done.
     Slow,
+    /// Settling lags behind, little may be in memory, and windows and chunks are small.
+    Late,
     /// The hub dies after every checkpoint and is opened again.
     Crash,
 }
@@ -88,6 +90,8 @@ pub struct Hub {
     pub link: Link,
     /// Whether each thing that leaves is held against what is durable. Costs a load each.
     pub audited: bool,
+    /// How often there was nothing left to do.
+    rests: usize,
     pub mail: Vec<Mail>,
     pub episodes: Vec<OrchestratorWork>,
     pub ended_sessions: Vec<(WorkerId, Run)>,
@@ -108,6 +112,23 @@ pub struct Hub {
     audit: Audit,
 }
 
+/// In mode Late: how often there is nothing left to do before something is settled.
+const SETTLES_EVERY: usize = 3;
+
+fn settings_of(mode: Mode) -> Settings {
+    match mode {
+        Mode::Plain | Mode::Slow | Mode::Crash => Settings::default(),
+        Mode::Evict => Settings { resident: 0, ..Settings::default() },
+        Mode::Late => Settings {
+            idle_after: Duration::from_secs(2),
+            resident: 3,
+            timer_window: Duration::from_secs(1),
+            history_chunk: 2,
+            ..Settings::default()
+        },
+    }
+}
+
 const AUDITOR: PartitionId = PartitionId(u32::MAX);
 
 /// A worker in the hub's process, with room for everything.
@@ -122,12 +143,16 @@ pub fn remote() -> Announcement {
 
 impl Hub {
     pub fn new(mode: Mode) -> Self {
-        let options = MemoryOptions { in_steps: mode == Mode::Slow, ..MemoryOptions::default() };
+        let options = MemoryOptions {
+            in_steps: mode == Mode::Slow,
+            settles_late: mode == Mode::Late,
+            ..MemoryOptions::default()
+        };
         let backend = Memory::open(Disk::new(), options).expect("an empty disk opens");
         let events = Arc::new(Mutex::new(VecDeque::new()));
         let sink = events.clone();
         backend.listen(Arc::new(move |event| sink.lock().expect("no test panics in here").push_back(event)));
-        let settings = Settings { evict_at_once: mode == Mode::Evict, ..Settings::default() };
+        let settings = settings_of(mode);
         let mut hub = Self {
             mode,
             now: Time::new(1_000, 0),
@@ -138,7 +163,9 @@ impl Hub {
             checkpoints: Vec::new(),
             ran: Rc::default(),
             link: Box::new(|_| Fate::Once),
-            audited: true,
+            // What is durable can be looked at only when it is settled.
+            audited: mode != Mode::Late,
+            rests: 0,
             mail: Vec::new(),
             episodes: Vec::new(),
             ended_sessions: Vec::new(),
@@ -170,7 +197,7 @@ impl Hub {
     pub fn advance(&mut self, duration: Duration) {
         let end = self.now.plus(duration);
         self.run();
-        while let Some(next) = self.deadline().filter(|next| *next <= end) {
+        while let Some(next) = self.next_tick().filter(|next| *next <= end) {
             self.now = self.now.max(next);
             self.run();
         }
@@ -178,8 +205,19 @@ impl Hub {
         self.run();
     }
 
+    /// When something is due that a client can be waiting for.
     pub fn deadline(&self) -> Option<Time> {
+        self.partitions.values().filter_map(Partition::awaited).chain(self.dispatcher.deadline()).min()
+    }
+
+    fn next_tick(&self) -> Option<Time> {
         self.partitions.values().filter_map(Partition::deadline).chain(self.dispatcher.deadline()).min()
+    }
+
+    /// Settles everything that is durable, in mode Late.
+    pub fn settle(&mut self) {
+        self.backend.settle_now();
+        self.run();
     }
 
     /// Does all that can be done without time passing.
@@ -188,6 +226,11 @@ impl Hub {
             assert!(step < 400_000, "the hub does not come to rest");
             if self.run_at_hand() || (self.mode == Mode::Slow && self.backend.step()) {
                 continue;
+            }
+            self.rests += 1;
+            if self.mode == Mode::Late && self.rests % SETTLES_EVERY == 0 {
+                self.backend.settle_now();
+                while self.run_at_hand() {}
             }
             return;
         }
