@@ -7,6 +7,8 @@ use super::Partition;
 pub struct Footprint {
     /// Instances, and what is remembered of them until they leave.
     pub instances: usize,
+    /// History events of instances.
+    pub events: usize,
     /// Ids that are known to be gone before their purge is settled.
     pub tombstones: usize,
     /// Loads under way.
@@ -39,6 +41,7 @@ impl Partition {
         let ledger = &self.ledger;
         Footprint {
             instances: self.instances.len().max(self.by_id.len()).max(self.leaving.noted()),
+            events: self.instances.values().map(|instance| instance.history.in_memory().len()).sum(),
             tombstones: self.leaving.tombstones(),
             loading: self.loading.len(),
             waiters: self.waiters.len().max(self.waiting_at.len()),

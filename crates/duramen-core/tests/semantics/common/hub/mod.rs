@@ -10,14 +10,16 @@ use super::text;
 use bytes::Bytes;
 use duramen_backend::disk::Disk;
 use duramen_backend::{Backend, Event, Hurry, Memory, MemoryOptions};
-use duramen_core::checkpoint::{Checkpoint, Image};
+use duramen_core::checkpoint::{Checkpoint, Image, TimerWindow};
 use duramen_core::dispatch::Dispatcher;
 use duramen_core::ids::{Birth, Epoch, InstanceId, PartitionId, Position, Run, Slot, Token};
 use duramen_core::limits::{OPEN_TURN, Settings};
-use duramen_core::partition::{Config, Effect, Input, Partition};
+use duramen_core::partition::{Config, Effect, Footprint, Input, Partition};
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, RequestId, Start, Until, Wait};
 use duramen_core::time::Time;
-use duramen_core::work::{ActivityWork, Announcement, Answer, OrchestratorWork, Session, Work, WorkItem, WorkerId};
+use duramen_core::work::{
+    ActivityWork, Announcement, Answer, OrchestratorWork, Session, Work, WorkItem, WorkKind, WorkerId,
+};
 use duramen_proto::{
     ActivityResponse, CreateInstanceRequest, HistoryEvent, OrchestrationState, OrchestrationStatus,
     OrchestratorResponse, TaskFailureDetails, TaskScheduledEvent,
@@ -90,11 +92,17 @@ pub struct Hub {
     pub link: Link,
     /// Whether each thing that leaves is held against what is durable. Costs a load each.
     pub audited: bool,
+    /// In mode Late: how often there is nothing left to do before something is settled.
+    pub settles_every: usize,
     /// How often there was nothing left to do.
     rests: usize,
     pub mail: Vec<Mail>,
     pub episodes: Vec<OrchestratorWork>,
     pub ended_sessions: Vec<(WorkerId, Run)>,
+    /// Every load that was asked for.
+    pub loads: Vec<String>,
+    /// Every stretch of timers that was asked for.
+    pub stretches: Vec<TimerWindow>,
     pub crashes: usize,
     /// While set, what the backend has to say waits.
     pub stalled: bool,
@@ -111,9 +119,6 @@ pub struct Hub {
     jobs: VecDeque<(WorkerId, WorkItem)>,
     audit: Audit,
 }
-
-/// In mode Late: how often there is nothing left to do before something is settled.
-const SETTLES_EVERY: usize = 3;
 
 fn settings_of(mode: Mode) -> Settings {
     match mode {
@@ -165,10 +170,13 @@ impl Hub {
             link: Box::new(|_| Fate::Once),
             // What is durable can be looked at only when it is settled.
             audited: mode != Mode::Late,
+            settles_every: 3,
             rests: 0,
             mail: Vec::new(),
             episodes: Vec::new(),
             ended_sessions: Vec::new(),
+            loads: Vec::new(),
+            stretches: Vec::new(),
             crashes: 0,
             stalled: false,
             backend,
@@ -214,10 +222,24 @@ impl Hub {
         self.partitions.values().filter_map(Partition::deadline).chain(self.dispatcher.deadline()).min()
     }
 
-    /// Settles everything that is durable, in mode Late.
+    /// Settles everything that is durable.
     pub fn settle(&mut self) {
-        self.backend.settle_now();
+        self.settle_unheard();
         self.run();
+    }
+
+    /// The same; nobody has heard of it yet.
+    pub fn settle_unheard(&mut self) {
+        self.backend.settle_now();
+    }
+
+    /// Items that wait for a worker.
+    pub fn waiting(&self, kind: WorkKind) -> usize {
+        self.dispatcher.waiting(kind)
+    }
+
+    pub fn footprint(&self) -> Footprint {
+        self.partition(0).footprint()
     }
 
     /// Does all that can be done without time passing.
@@ -228,7 +250,7 @@ impl Hub {
                 continue;
             }
             self.rests += 1;
-            if self.mode == Mode::Late && self.rests % SETTLES_EVERY == 0 {
+            if self.mode == Mode::Late && self.rests.is_multiple_of(self.settles_every) {
                 self.backend.settle_now();
                 while self.run_at_hand() {}
             }
@@ -369,8 +391,12 @@ impl Hub {
                 Effect::Forward(request, asked) => {
                     self.queue.push_back((self.owner(asked.instance().slot()), Input::Request(request, asked)));
                 }
-                Effect::Load(instance) => self.backend.load(id, instance),
+                Effect::Load(instance) => {
+                    self.loads.push(instance.to_string());
+                    self.backend.load(id, instance);
+                }
                 Effect::Timers(window) => {
+                    self.stretches.push(window);
                     let slots = (0..=255).map(Slot).filter(|slot| self.owner(*slot) == id).collect();
                     self.backend.timers(id, slots, window);
                 }
