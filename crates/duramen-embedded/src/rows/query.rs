@@ -5,7 +5,7 @@
 
 use super::codec::{self, last_before, stamp, time};
 use super::error::Trouble;
-use super::read::{LISTED, instance_of, last_event};
+use super::read::{BARE, LISTED, instance_of, last_event};
 use duramen_backend::rows::QUERY_SCAN;
 use duramen_backend::{Cursor, Order, Page, Query};
 use duramen_core::checkpoint::Row;
@@ -54,7 +54,7 @@ pub(super) fn page(rows: &Connection, query: &Query) -> Result<Page, Trouble> {
         }
         let at = candidate.cursor(query);
         if matches {
-            page.rows.extend(listed(rows, candidate.birth)?);
+            page.rows.extend(listed(rows, candidate.birth, query.bare)?);
             last_shown = Some(at.clone());
         }
         last = Some(at);
@@ -62,12 +62,12 @@ pub(super) fn page(rows: &Connection, query: &Query) -> Result<Page, Trouble> {
     Ok(page)
 }
 
-fn listed(rows: &Connection, birth: i64) -> Result<Option<Row>, Trouble> {
-    let mut statement = rows.prepare_cached(LISTED)?;
+fn listed(rows: &Connection, birth: i64, bare: bool) -> Result<Option<Row>, Trouble> {
+    let mut statement = rows.prepare_cached(if bare { BARE } else { LISTED })?;
     let mut found = statement.query([birth])?;
     let Some(row) = found.next()? else { return Ok(None) };
     let mut row = instance_of(row)?;
-    if row.tail.completed.is_some() {
+    if row.tail.completed.is_some() && !bare {
         row.last_event = last_event(rows, row.head.run)?;
     }
     Ok(Some(row))
