@@ -117,12 +117,12 @@ fn megabytes(folder: &Path) -> Result<f64> {
     Ok(process::bytes_of(folder)? as f64 / f64::from(1 << 20))
 }
 
-/// All files but the journal's: the tables and their log.
+/// The tables, without their log.
 fn tables_mb(folder: &Path) -> Result<f64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("tables.db") {
+        if entry.file_name() == "tables.db" {
             bytes += entry.metadata()?.len();
         }
     }
