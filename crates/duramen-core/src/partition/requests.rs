@@ -55,7 +55,19 @@ impl Partition {
         }
         let id = request.instance();
         let fresh = matches!(&request, Request::Start(start) if start.fresh);
-        match self.residence(&id) {
+        let residence = match &request {
+            Request::History(_) | Request::Rewind { .. } => self.residence_with_history(&id),
+            Request::Start(_)
+            | Request::Get(_)
+            | Request::Wait(_)
+            | Request::Raise { .. }
+            | Request::Suspend { .. }
+            | Request::Resume { .. }
+            | Request::Terminate { .. }
+            | Request::Restart { .. }
+            | Request::Purge(_) => self.residence(&id),
+        };
+        match residence {
             Residence::Here(birth) => self.request_here(request_id, request, birth),
             Residence::Nowhere => self.request_nowhere(request_id, request),
             Residence::Elsewhere if fresh && !self.loading.contains_key(&id) => {
@@ -86,6 +98,7 @@ impl Partition {
     }
 
     fn request_here(&mut self, request_id: RequestId, request: Request, birth: Birth) {
+        self.instances.get_mut(&birth).expect("a resident instance is here").used = self.ledger.now;
         match request {
             Request::Start(start) => self.start_over(request_id, *start, birth),
             Request::Wait(wait) => self.wait(request_id, wait),

@@ -54,7 +54,7 @@ pub(super) fn page(rows: &Connection, query: &Query) -> Result<Page, Trouble> {
         }
         let at = candidate.cursor(query);
         if matches {
-            page.rows.extend(listed(rows, candidate.birth, query.bare)?);
+            page.rows.extend(if query.bare { bare(rows, candidate.birth)? } else { listed(rows, candidate.birth)? });
             last_shown = Some(at.clone());
         }
         last = Some(at);
@@ -62,15 +62,23 @@ pub(super) fn page(rows: &Connection, query: &Query) -> Result<Page, Trouble> {
     Ok(page)
 }
 
-fn listed(rows: &Connection, birth: i64, bare: bool) -> Result<Option<Row>, Trouble> {
-    let mut statement = rows.prepare_cached(if bare { BARE } else { LISTED })?;
+fn listed(rows: &Connection, birth: i64) -> Result<Option<Row>, Trouble> {
+    let mut statement = rows.prepare_cached(LISTED)?;
     let mut found = statement.query([birth])?;
     let Some(row) = found.next()? else { return Ok(None) };
     let mut row = instance_of(row)?;
-    if row.tail.completed.is_some() && !bare {
+    if row.tail.completed.is_some() {
         row.last_event = last_event(rows, row.head.run)?;
     }
     Ok(Some(row))
+}
+
+/// The same without what is large.
+fn bare(rows: &Connection, birth: i64) -> Result<Option<Row>, Trouble> {
+    let mut statement = rows.prepare_cached(BARE)?;
+    let mut found = statement.query([birth])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    Ok(Some(Row { custom_status: None, ..instance_of(row)? }))
 }
 
 fn by_id(query: &Query) -> bool {

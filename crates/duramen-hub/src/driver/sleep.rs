@@ -20,7 +20,7 @@ impl Driver {
         let now = Instant::now();
         let by_clock = match &shared.options.clock {
             Clock::Wall => self.deadline().map(|due| now + due.since(shared.options.clock.now()).min(LOOK_EVERY)),
-            Clock::Virtual(_) => self.nudge(now),
+            Clock::Virtual(_) => self.nudge(now).into_iter().chain(self.is_behind().then_some(now)).min(),
         };
         let by_patience = match &self.phase {
             Phase::Draining { until, .. } => Some(*until),
@@ -46,6 +46,11 @@ impl Driver {
         }
     }
 
+    /// Whether something is due by now.
+    fn is_behind(&self) -> bool {
+        self.deadline().is_some_and(|due| due <= self.now)
+    }
+
     /// A checkpoint that stays open for episodes does so for a moment of real time, also on a virtual
     /// clock: an episode that never returns would keep it open for ever. The clock does not move by it.
     fn nudge(&mut self, now: Instant) -> Option<Instant> {
@@ -67,7 +72,7 @@ impl Driver {
         if !matches!(self.phase, Phase::Running) || !self.pending.has_waits() || !self.is_quiet() {
             return false;
         }
-        let Some(due) = self.deadline() else {
+        let Some(due) = self.slices.iter().filter_map(|slice| slice.partition.awaited()).min() else {
             return false;
         };
         clock.reach(due);

@@ -37,7 +37,9 @@ impl Place {
     async fn open(&self, app: App) -> Life {
         let mut options = TaskHubOptions::default();
         options.hub.clock = Clock::Virtual(self.clock.clone());
-        options.hub.settings.evict_at_once = self.evict;
+        if self.evict {
+            options.hub.settings.resident = 0;
+        }
         // The number of partitions may change from life to life.
         options.hub.partitions = 1 + self.lives.fetch_add(1, Ordering::Relaxed) % 3;
         // A hub that was dropped lets go of its folder a moment later, when its thread has closed the store.
