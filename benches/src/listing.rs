@@ -82,10 +82,9 @@ impl List {
 /// Asks for pages of lists, going on in each for as long as there is more.
 async fn pages(client: &Client, filter: impl Fn(u64) -> Filter) -> Result<Latencies> {
     let mut latencies = Latencies::default();
-    let (mut asked, mut list) = (0, 0);
+    let (mut asked, mut list, mut seen) = (0, 0, 0);
     while asked < PAGES {
         let mut after = None;
-        let mut seen = 0;
         while asked < PAGES {
             let page = client.list(filter(list)).page_size(PAGE);
             let page = match after {
@@ -102,10 +101,10 @@ async fn pages(client: &Client, filter: impl Fn(u64) -> Filter) -> Result<Latenc
                 break;
             }
         }
-        if seen == 0 {
-            return Err(Error::msg("a list is empty; take more --instances"));
-        }
         list += 1;
+    }
+    if seen == 0 {
+        return Err(Error::msg("the lists are empty; take more --instances"));
     }
     Ok(latencies)
 }
