@@ -56,6 +56,36 @@ pub trait Rows: Send + Sync {
 
     /// Timers of a stretch in these slots; at most [`TIMER_PAGE`] are looked at.
     fn timers(&self, slots: &[Slot], window: TimerWindow) -> Result<DueTimers, RowsError>;
+
+    /// Whether writes take their time, so that the journal on the same disk is not disturbed, or are
+    /// done as fast as they can be, because appends wait for them.
+    fn set_haste(&self, _haste: Haste) {}
+
+    /// Does a slice of what can wait until nothing else is to be done: giving space back, moving what
+    /// was written to where it stays. Says when it is to be called again.
+    fn tidy(&self) -> Result<Tidied, RowsError> {
+        Ok(Tidied::Done)
+    }
+}
+
+/// How much writing rows may disturb what else is going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// Writes rest now and then.
+    Gentle,
+    /// They do not.
+    FlatOut,
+}
+
+/// What is left to be tidied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tidied {
+    /// Nothing, until the next write.
+    Done,
+    /// More, when there is time.
+    More,
+    /// Somebody reads what is in the way; in a second it may be different.
+    Later,
 }
 
 /// Why rows were not written or read.

@@ -20,6 +20,9 @@ mod commit;
 mod error;
 mod files;
 mod folder;
+mod pace;
+mod reading;
+mod settle;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -27,4 +30,5 @@ mod tests;
 pub use duramen_backend::journal::SegmentSizes;
 pub use error::OpenError;
 pub use files::Counters;
+pub use pace::Settling;
 pub use store::{Embedded, Options};

@@ -166,9 +166,11 @@ impl Memory {
     fn settle_locked(&self, state: &mut State) {
         let Settled::Done = self.settler.settle() else { return };
         if !self.options.keeps_journal && state.written.is_none() {
-            let io = state.journal.recycle(self.settler.settled());
-            if let Err(error) = io.iter().try_for_each(|io| self.disk.perform(io)) {
-                self.settler.fail(failure("recycle a segment", &error));
+            while let Some(recycling) = state.journal.recycle(self.settler.settled()) {
+                if let Err(error) = recycling.io.iter().try_for_each(|io| self.disk.perform(io)) {
+                    return self.settler.fail(failure("recycle a segment", &error));
+                }
+                state.journal.recycled(recycling);
             }
         }
         for (query, what, _) in self.settler.due_queries(false) {
