@@ -103,15 +103,17 @@ impl Shim {
         self.world().is_dead()
     }
 
-    /// Ends the process. `then` is done at the same moment; the page cache goes, as it is, to another
-    /// folder.
+    /// Ends the process, unless it has ended. `then` is done at the same moment; the page cache goes, as
+    /// it is, to another folder.
     ///
     /// # Errors
     ///
     /// A file cannot be copied.
     pub fn kill(&self, to: impl AsRef<Path>, then: impl FnOnce()) -> io::Result<Self> {
         let mut world = self.world();
-        then();
+        if !world.is_dead() {
+            then();
+        }
         let next = world.kill();
         for name in world.names() {
             fs::copy(self.folder.join(&name), to.as_ref().join(&name))?;
@@ -120,8 +122,8 @@ impl Shim {
         Self::over(to.as_ref(), next)
     }
 
-    /// Pulls the plug, which ends the process too. `then` is done at the same moment; what is on disk
-    /// goes to another folder. `chance` draws a number below the one it is given.
+    /// Pulls the plug, which ends the process too, unless it has ended. `then` is done at the same
+    /// moment; what is on disk goes to another folder. `chance` draws a number below the one it is given.
     ///
     /// # Errors
     ///
@@ -133,7 +135,9 @@ impl Shim {
         then: impl FnOnce(),
     ) -> io::Result<Self> {
         let mut world = self.world();
-        then();
+        if !world.is_dead() {
+            then();
+        }
         for (name, bytes) in world.crash(&mut chance) {
             fs::write(to.as_ref().join(name), bytes)?;
         }
@@ -143,6 +147,20 @@ impl Shim {
 
     fn world(&self) -> MutexGuard<'_, World> {
         lock(&self.world)
+    }
+}
+
+/// Says that somebody has written a whole file again, and synced it, without SQLite. Nothing happens if
+/// it is in no watched folder.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn written_again(file: impl AsRef<Path>) -> io::Result<()> {
+    let file = file.as_ref().canonicalize()?;
+    match vfs::find(&file) {
+        Some((world, name)) => lock(&world).written_again(&name, || fs::read(&file)),
+        None => Ok(()),
     }
 }
 

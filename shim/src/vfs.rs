@@ -48,7 +48,7 @@ fn install() {
 }
 
 /// The world that a path belongs to, and its name there.
-fn find(path: &Path) -> Option<(Arc<Mutex<World>>, String)> {
+pub(crate) fn find(path: &Path) -> Option<(Arc<Mutex<World>>, String)> {
     let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
     let world = lock(&WATCHED).get(folder)?.upgrade()?;
     Some((world, name.to_owned()))

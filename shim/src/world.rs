@@ -5,6 +5,7 @@ use crate::file::File;
 use rusqlite::ffi;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_int;
+use std::io;
 use std::time::Duration;
 
 /// What happens to the files of one folder.
@@ -114,6 +115,16 @@ impl World {
             self.sync_names();
         }
         ffi::SQLITE_OK
+    }
+
+    /// Others have written a file again, with the content that it has, and synced it.
+    pub(crate) fn written_again(&mut self, name: &str, read: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<()> {
+        if !self.lives() || self.faults.fail_writes || self.faults.fail_syncs {
+            return Err(io::Error::other("a write or a sync that the test lets fail"));
+        }
+        let Some(file) = self.names.get(name).and_then(|id| self.files.get_mut(id)) else { return Ok(()) };
+        *file = File::durable(read()?);
+        Ok(())
     }
 
     pub(crate) fn delete(&mut self, name: &str, sync: bool, perform: impl FnOnce() -> c_int) -> c_int {
