@@ -40,6 +40,10 @@ pub enum Fault {
     WorkerHang,
     /// A worker forgets a session.
     SessionLost,
+    /// A worker returns no tokens.
+    Tokenless,
+    /// The thread of an episode never comes back.
+    WrittenOff,
     /// A message between partitions arrives twice.
     MessageRepeated,
     /// Messages between partitions overtake each other.
@@ -62,7 +66,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::ProcessCrash,
         Self::PowerLoss,
         Self::TornSectors,
@@ -80,6 +84,8 @@ impl Fault {
         Self::WorkerVanish,
         Self::WorkerHang,
         Self::SessionLost,
+        Self::Tokenless,
+        Self::WrittenOff,
         Self::MessageRepeated,
         Self::MessageReordered,
         Self::MessageLost,

@@ -5,6 +5,7 @@ use crate::coverage::Coverage;
 use crate::hub::{Hub, Part, Report};
 use crate::model::{Causes, Judge, State};
 use crate::plan::{Fault, Plan, Without};
+use crate::post::{Connections, Post};
 use crate::replies::{Call, Moment};
 use crate::rng::Rng;
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use duramen_core::ids::{Epoch, PartitionId, Position, Slot, StoreId};
 use duramen_core::limits::Settings;
 use duramen_core::request::{Reply, RequestId};
 use duramen_core::time::Time;
-use duramen_core::work::{Answer, WorkKind, WorkerId};
+use duramen_core::work::{WorkKind, WorkerId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) struct Issued {
     pub(crate) instance: String,
     pub(crate) item: Key,
     pub(crate) epoch: u32,
+    /// When it was given out.
+    pub(crate) since: crate::post::Moment,
     pub(crate) answered: bool,
 }
 
@@ -55,6 +58,8 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) plan: Plan,
     pub(crate) now: Time,
+    /// The latest time that it ever was.
+    pub(crate) furthest: Time,
     pub(crate) disk: Disk,
     pub(crate) store: Arc<Memory>,
     pub(crate) events: Arc<Mutex<VecDeque<Event>>>,
@@ -63,7 +68,8 @@ pub(crate) struct World {
     pub(crate) hubs: Vec<Hub>,
     pub(crate) net: Vec<Packet>,
     /// Answers of remote workers whose connection is gone.
-    pub(crate) strays: Vec<Answer>,
+    pub(crate) strays: Vec<Post>,
+    pub(crate) connections: Connections,
     pub(crate) calls: BTreeMap<u64, Call>,
     /// What is durable.
     pub(crate) durable: State,
@@ -77,6 +83,10 @@ pub(crate) struct World {
     pub(crate) latest: BTreeMap<(u32, Key), u64>,
     /// What an item held when it was first handed out by a hub.
     pub(crate) shown: BTreeMap<(u32, u64, u64), Vec<Bytes>>,
+    /// Episodes that never came back from their thread: (lease, run, episode).
+    pub(crate) written_off: BTreeSet<(u32, u64, u64)>,
+    /// Something waits for another process.
+    pub(crate) restart_at_end: bool,
     /// Workers, past ones too, that live in their hub's process.
     pub(crate) in_process: BTreeSet<u64>,
     pub(crate) next: u64,
@@ -114,6 +124,7 @@ impl World {
             rng,
             plan,
             now: Time::new(1_700_000_000, 0),
+            furthest: Time::new(1_700_000_000, 0),
             disk,
             store,
             events,
@@ -121,6 +132,9 @@ impl World {
             hubs: Vec::new(),
             net: Vec::new(),
             strays: Vec::new(),
+            connections: Connections::default(),
+            written_off: BTreeSet::new(),
+            restart_at_end: false,
             calls: BTreeMap::new(),
             durable: State::default(),
             ahead: State::default(),
@@ -173,6 +187,7 @@ impl World {
     }
 
     fn step(&mut self) {
+        self.furthest = self.furthest.max(self.now);
         let slow = self.plan.has(Fault::SlowSync);
         let done = match self.rng.below(1_000) {
             0..90 => self.client_step(),
@@ -237,8 +252,11 @@ impl World {
                 hub.parts.push(Part::new(PartitionId(id as u32), slots));
             }
         }
+        self.take_over_connections();
+        let (moment, sequence) = (self.moment(), self.durable.ever.sequence);
         for old in &mut self.hubs {
             old.deposed = true;
+            old.deposed_at.get_or_insert((moment, sequence));
             for part in &mut old.parts {
                 part.lost = true;
             }
@@ -414,14 +432,14 @@ impl World {
 
     /// The process dies, and perhaps the power goes; then it begins again.
     pub(crate) fn crash(&mut self, power: Option<bool>) {
-        for hub in std::mem::take(&mut self.hubs) {
-            for worker in hub.workers.into_values().filter(|worker| !worker.in_process) {
-                let answers = worker.items.iter().map(|item| Answer::Abandoned(item.token, "late".into()));
-                self.strays.extend(answers);
-            }
-            self.strays.extend(hub.answers.into_iter().map(|(_, answer)| answer));
+        let moment = self.moment();
+        for hub in (0..self.hubs.len()).rev() {
+            self.lose_workers(hub);
+            let answers = std::mem::take(&mut self.hubs[hub].answers);
+            self.strays.extend(answers.into_iter().map(|(_, post)| Post { lost: Some(moment), ..post }));
+            self.hubs.pop();
         }
-        self.strays.truncate(20);
+        self.forget_strays();
         self.calls.clear();
         self.failed = false;
         self.disk.kill();
@@ -501,7 +519,7 @@ impl World {
         let moment = Moment {
             durable: &self.durable,
             now: self.now,
-            deposed: self.hubs[hub].deposed,
+            deposed: self.hubs[hub].deposed_at.map(|(_, sequence)| sequence),
             steady: !self.plan.has(Fault::ClockBack),
         };
         moment.check(&call, reply);
