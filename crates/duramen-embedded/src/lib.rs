@@ -22,6 +22,7 @@ mod files;
 mod folder;
 mod pace;
 mod reading;
+pub mod rows;
 mod settle;
 mod store;
 #[cfg(test)]

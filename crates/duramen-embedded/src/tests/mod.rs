@@ -1,6 +1,7 @@
 mod conforms;
 mod faults;
 mod folder;
+mod lives;
 
 use duramen_backend::Backend;
 use duramen_backend::conformance::{Probe, Sample};
