@@ -376,6 +376,7 @@ fn purge(sample: &Sample) -> Delta {
 fn count_again(sample: &mut Sample) -> Vec<Delta> {
     let Some(task) = sample.image.tasks.last_mut() else { return Vec::new() };
     task.failed_dispatches += 1;
+    task.action = -3;
     vec![delta(Change::Task(Task { again: true, event: None, ..task.clone() }))]
 }
 

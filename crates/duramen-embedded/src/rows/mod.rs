@@ -24,11 +24,10 @@ mod tests;
 mod write;
 
 pub use error::DatabaseError;
-pub use pace::Pace;
 pub use space::Moved;
 
 use bytes::Bytes;
-use duramen_backend::rows::{Changes, Rows, RowsError, Standing};
+use duramen_backend::rows::{Changes, Haste, Rows, RowsError, Standing, Tidied};
 use duramen_backend::{Failure, Page, Query};
 use duramen_core::checkpoint::{DueTimers, Image, Outstanding, Task, TaskKey, TimerWindow};
 use duramen_core::ids::Slot;
@@ -81,11 +80,6 @@ impl Database {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// How hard a settle works from now on, one that is under way included.
-    pub fn set_pace(&self, pace: Pace) {
-        self.pacing.set(pace);
     }
 
     /// The connection that writes.
@@ -153,5 +147,13 @@ impl Rows for Database {
 
     fn timers(&self, slots: &[Slot], window: TimerWindow) -> Result<DueTimers, RowsError> {
         self.read("read timers from", |rows| read::timers(rows, slots, window))
+    }
+
+    fn set_haste(&self, haste: Haste) {
+        self.pacing.set(haste);
+    }
+
+    fn tidy(&self) -> Result<Tidied, RowsError> {
+        self.tidy_slice()
     }
 }

@@ -24,17 +24,17 @@ pub(super) const CHUNK: &str =
     "SELECT first, events FROM history WHERE run = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1";
 const ARRIVED: &str = "SELECT event FROM inbox WHERE run = ?1 AND sequence = ?2";
 pub(super) const INBOX: &str = "SELECT sequence, birth, event FROM inbox WHERE run = ?1 ORDER BY sequence";
-const TASK: &str = "SELECT birth, number, run, failed_dispatches, place, name, runs_as, version, execution, event \
+const TASK: &str = "SELECT birth, number, run, failed_dispatches, place, name, runs_as, version, execution, event, action \
      FROM task WHERE birth = ?1 AND number = ?2";
 pub(super) const TASKS: &str = "SELECT birth, number, run, failed_dispatches, place, name, runs_as, version, \
-     execution, event FROM task WHERE birth = ?1 ORDER BY number";
+     execution, event, action FROM task WHERE birth = ?1 ORDER BY number";
 pub(super) const TIMERS: &str =
     "SELECT run, number, birth, due, event_id, exact FROM timer WHERE run = ?1 ORDER BY number";
 pub(super) const DUE: &str = "SELECT run, number, birth, due, event_id, exact FROM timer \
-     WHERE (due, run, number) > (?1, ?2, ?3) AND due <= ?4 ORDER BY due, run, number LIMIT ?5";
+     WHERE (due, run, number) > (?1, ?2, ?3) ORDER BY due, run, number";
 pub(super) const WITH_INBOX: &str = "SELECT DISTINCT birth FROM inbox";
 pub(super) const READY: &str = "SELECT run, id, name, version, tail FROM instance WHERE birth = ?1";
-pub(super) const QUEUED: &str = "SELECT task.birth, number, instance.id, task.name, runs_as \
+pub(super) const QUEUED: &str = "SELECT task.birth, number, instance.id, task.name, runs_as, action \
      FROM task CROSS JOIN instance ON instance.birth = task.birth ORDER BY task.birth, number";
 pub(super) const OUTBOX: &str =
     "SELECT source, target, sequence, message FROM outbox ORDER BY source, target, sequence";
@@ -188,7 +188,7 @@ fn queued(rows: &Connection, mine: &SlotSet) -> Found<Vec<Queued>> {
         if mine.holds_instance(row.get_ref(2)?.as_str()?) {
             let key =
                 TaskKey { birth: row.get::<_, i64>(0)?.cast_unsigned(), number: row.get::<_, i64>(1)?.cast_unsigned() };
-            queued.push(Queued { key, id: row.get(2)?, name: row.get(3)?, runs_as: row.get(4)? });
+            queued.push(Queued { key, id: row.get(2)?, name: row.get(3)?, runs_as: row.get(4)?, action: row.get(5)? });
         }
     }
     Ok(queued)
@@ -200,25 +200,33 @@ pub(super) fn timers(rows: &Connection, slots: &[Slot], window: TimerWindow) -> 
         Some(TimerPlace { due, key }) => (stamp(due), key.run.cast_signed(), key.number.cast_signed()),
         None => (i64::MIN, -1, -1),
     };
+    let end = codec::last_before(window.before);
     let mut statement = rows.prepare_cached(DUE)?;
-    let limit = TIMER_PAGE as i64 + 1;
-    let mut found = statement.query(params![after.0, after.1, after.2, codec::last_before(window.before), limit])?;
+    let mut found = statement.query(params![after.0, after.1, after.2])?;
     let mut owner = rows.prepare_cached(ID)?;
     let mut due = DueTimers::default();
     let mut last = None;
     let mut looked_at = 0;
     while let Some(row) = found.next()? {
-        if looked_at == TIMER_PAGE {
+        let at: i64 = row.get(3)?;
+        if looked_at == TIMER_PAGE && at <= end {
             due.next = last;
             break;
         }
         looked_at += 1;
         let timer = timer_of(row)?;
-        last = Some(TimerPlace { due: time(row.get(3)?), key: timer.key.unwrap_or_default() });
         let id: Option<String> = owner.query_row([timer.birth.cast_signed()], |row| row.get(0)).optional()?;
-        if let Some(id) = id.filter(|id| mine.holds_instance(id)) {
-            due.timers.push((id, timer));
+        let id = id.filter(|id| mine.holds_instance(id));
+        if at > end {
+            // One of other slots comes earlier than the first of these, and is as good after a long look.
+            if id.is_some() || looked_at >= TIMER_PAGE {
+                due.beyond = Some(time(at));
+                break;
+            }
+            continue;
         }
+        last = Some(TimerPlace { due: time(at), key: timer.key.unwrap_or_default() });
+        due.timers.extend(id.map(|id| (id, timer)));
     }
     Ok(due)
 }
@@ -270,6 +278,7 @@ fn task_of(row: &rusqlite::Row<'_>) -> Found<Task> {
         name: row.get(5)?,
         runs_as: row.get(6)?,
         again: false,
+        action: row.get(10)?,
     })
 }
 

@@ -58,6 +58,7 @@ CREATE TABLE task (
     birth             INTEGER NOT NULL,
     number            INTEGER NOT NULL,
     run               INTEGER NOT NULL,
+    action            INTEGER NOT NULL, -- the event id of its TaskScheduled
     failed_dispatches INTEGER NOT NULL,
     place             INTEGER, -- of its TaskScheduled in the history of its run, unless that is in `event`
     name              TEXT NOT NULL,
@@ -121,7 +122,7 @@ CREATE VIEW inboxes AS SELECT
     instance.id, sequence, length(event) AS bytes, event, inbox.run
 FROM inbox JOIN instance USING (birth);
 CREATE VIEW tasks AS SELECT
-    instance.id, task.number, task.name, runs_as AS version, failed_dispatches, task.execution, task.birth, task.run
+    instance.id, task.number, task.name, runs_as AS version, action, failed_dispatches, task.execution, task.birth, task.run
 FROM task JOIN instance USING (birth);
 CREATE VIEW timers AS SELECT
     instance.id, number, strftime('%Y-%m-%dT%H:%M:%S', due / 1000000000, 'unixepoch')

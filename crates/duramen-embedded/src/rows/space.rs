@@ -2,8 +2,9 @@
 
 use super::error::Trouble;
 use super::{Database, open};
-use duramen_backend::rows::RowsError;
+use duramen_backend::rows::{RowsError, Tidied};
 use rusqlite::Connection;
+use std::time::Duration;
 
 /// What a checkpoint of the log came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +15,35 @@ pub struct Moved {
     pub left: u64,
 }
 
+/// Pages of the log that are written over again and again; a longer log is cut.
+const LOG_PAGES: u64 = 8_192;
+/// How long the readers of a log that is to be cut are waited for.
+const CUT_PATIENCE: Duration = Duration::from_millis(50);
+/// Free pages that are kept for what comes next, and the part of the file that they may be.
+const SPARE_PAGES: u64 = 1_024;
+const SPARE_PART: u64 = 8;
+/// Pages that are given back at a time.
+const SLICE: u32 = 256;
+
 impl Database {
-    /// Moves the log of what was settled into the file, as far as readers allow, and cuts the log if
-    /// all of it was moved. To be called after a settle, and again while something is left.
+    /// Moves the log into the file; and if there is nothing to move, gives back some pages.
+    pub(super) fn tidy_slice(&self) -> Result<Tidied, RowsError> {
+        if self.checkpoint()?.left > 0 {
+            return Ok(Tidied::Later);
+        }
+        let spare = self.read("count the pages of", |rows| {
+            let pages: i64 = open::value(rows, "page_count")?;
+            Ok(SPARE_PAGES.max(pages.cast_unsigned() / SPARE_PART))
+        })?;
+        if self.free_pages()? <= spare {
+            return Ok(Tidied::Done);
+        }
+        self.vacuum(SLICE)?;
+        Ok(Tidied::More)
+    }
+
+    /// Moves the log of what was settled into the file, as far as readers allow. The next write then
+    /// begins it anew; one that has become long is cut.
     pub fn checkpoint(&self) -> Result<Moved, RowsError> {
         self.on_writer("move the log into", |writer| {
             let moved = |row: &rusqlite::Row<'_>| {
@@ -25,9 +52,9 @@ impl Database {
                 Ok(Moved { pages: pages.cast_unsigned(), left: (pages - moved).max(0).cast_unsigned() })
             };
             let passive = writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], moved)?;
-            if passive.left == 0 && passive.pages > 0 {
-                // Whoever reads from the log right now keeps it from being cut; then the next one does it.
-                writer.busy_timeout(std::time::Duration::ZERO)?;
+            if passive.left == 0 && passive.pages > LOG_PAGES {
+                writer.busy_timeout(CUT_PATIENCE)?;
+                // With readers in the way it says so and cuts nothing; then the next one does it.
                 let cut = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
                 writer.busy_timeout(open::PATIENCE)?;
                 cut?;

@@ -280,6 +280,7 @@ impl Settle<'_> {
                     task.version,
                     task.execution_id,
                     event,
+                    task.action,
                 ],
             );
             match outcome {
@@ -363,9 +364,9 @@ impl Settle<'_> {
 
 pub(super) const HISTORY_END: &str = "SELECT first + count FROM history WHERE run = ?1 ORDER BY first DESC LIMIT 1";
 const NEW_TASK: &str = "INSERT INTO task (birth, number, run, failed_dispatches, place, name, runs_as, version, \
-     execution, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+     execution, event, action) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 const REPLACED_TASK: &str = "UPDATE task SET run = ?3, failed_dispatches = ?4, place = ?5, name = ?6, \
-     runs_as = ?7, version = ?8, execution = ?9, event = ?10 WHERE birth = ?1 AND number = ?2";
+     runs_as = ?7, version = ?8, execution = ?9, event = ?10, action = ?11 WHERE birth = ?1 AND number = ?2";
 const NEW_TIMER: &str = "INSERT INTO timer (run, number, birth, due, event_id, exact) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const REPLACED_TIMER: &str =
     "UPDATE timer SET birth = ?3, due = ?4, event_id = ?5, exact = ?6 WHERE run = ?1 AND number = ?2";
