@@ -295,6 +295,7 @@ impl State {
                 id: image.head.id.clone(),
                 name: task.name.clone(),
                 runs_as: task.runs_as.clone(),
+                action: task.action,
             }));
         }
         for (&(source, target), (sent, open)) in &self.outbox {
