@@ -2,6 +2,8 @@ mod conforms;
 mod faults;
 mod folder;
 mod lives;
+mod machine;
+mod space;
 
 use duramen_backend::Backend;
 use duramen_backend::conformance::{Probe, Sample};

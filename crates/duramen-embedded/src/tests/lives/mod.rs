@@ -4,19 +4,19 @@
 //! their process, at one moment. A failure prints its seed. Threads are not ruled by the seed, so the
 //! same seed does nearly the same again, and not always.
 
-mod machine;
 mod story;
 
 use crate::rows::Database;
 use crate::store::Store;
+use crate::tests::machine::{BUSY, Machine};
 use duramen_backend::conformance::Probe;
 use duramen_backend::{Backend, Cursor, Event, Failure, Hurry, Query, QueryId, disk};
 use duramen_core::checkpoint::TimerWindow;
 use duramen_core::ids::{Epoch, PartitionId, Position, Slot};
 use duramen_core::time::Time;
 use duramen_shim::Chance;
-use machine::Machine;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use story::{Author, LEDGER, State};
 
 /// What the world outside knows of the store.
@@ -105,14 +105,14 @@ fn compare(probe: &Probe, state: &State) {
 /// A life that ends while the store is being opened, or soon after.
 fn open_and_end(machine: &Machine, chance: &mut Chance) -> Machine {
     machine.end_after(chance.draw(40), chance);
-    let opened = machine.open();
+    let opened = machine.open(BUSY);
     assert!(opened.is_ok() || machine.has_ended(), "{:?}", opened.err());
     machine.end(chance)
 }
 
 /// A life with work in it.
 fn live(machine: &Machine, witness: &mut Witness, chance: &mut Chance) -> Machine {
-    let store = Arc::new(machine.open().unwrap_or_else(|error| panic!("it does not open: {error}")));
+    let store = Arc::new(machine.open(BUSY).unwrap_or_else(|error| panic!("it does not open: {error}")));
     let probe = Probe::new(store.clone());
     witness.look(&probe);
     if chance.draw(2) == 0 {
@@ -215,7 +215,7 @@ fn lives(seed: u64) {
         };
     }
     for _ in 0..2 {
-        let store = machine.open().unwrap_or_else(|error| panic!("it does not open: {error}"));
+        let store = machine.open(BUSY).unwrap_or_else(|error| panic!("it does not open: {error}"));
         let probe = Probe::new(Arc::new(store));
         witness.look(&probe);
         probe.backend.close();
@@ -224,17 +224,26 @@ fn lives(seed: u64) {
 
 #[test]
 fn what_one_life_believes_every_later_one_finds() {
-    for seed in seeds() {
-        if let Err(panic) = std::panic::catch_unwind(|| lives(seed)) {
-            eprintln!("seed {seed}");
-            std::panic::resume_unwind(panic);
+    let seeds = seeds();
+    let next = AtomicU64::new(seeds.start);
+    // Most of a life is waiting.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds.end) {
+                    if let Err(panic) = std::panic::catch_unwind(|| lives(seed)) {
+                        eprintln!("seed {seed}");
+                        std::panic::resume_unwind(panic);
+                    }
+                }
+            });
         }
-    }
+    });
 }
 
 /// A few hundred, or the one or the many that somebody looks into: `DURAMEN_SEEDS=7` or `200..5000`.
 fn seeds() -> std::ops::Range<u64> {
-    let Ok(given) = std::env::var("DURAMEN_SEEDS") else { return 0..200 };
+    let Ok(given) = std::env::var("DURAMEN_SEEDS") else { return 0..240 };
     let number = |text: &str| text.parse().expect("seeds are numbers");
     match given.split_once("..") {
         Some((first, end)) => number(first)..number(end),

@@ -125,8 +125,13 @@ impl<'a> Author<'a> {
     }
 
     fn choose(&mut self, so: impl Fn(&Instance) -> bool) -> Option<String> {
-        let ids: Vec<_> =
-            self.state.instances.iter().filter(|(id, instance)| *id != LEDGER && so(instance)).map(|(id, _)| id).collect();
+        let ids: Vec<_> = self
+            .state
+            .instances
+            .iter()
+            .filter(|(id, instance)| *id != LEDGER && so(instance))
+            .map(|(id, _)| id)
+            .collect();
         let at = (!ids.is_empty()).then(|| self.chance.draw(ids.len() as u64) as usize)?;
         Some(ids[at].clone())
     }
@@ -165,7 +170,8 @@ impl<'a> Author<'a> {
     /// Its history is made anew of the old one without its end, and it runs again.
     fn rewind(&mut self, instance: &mut Instance) -> Vec<Delta> {
         let image = &mut instance.sample.image;
-        let began = image.history.first().zip(instance.input.as_ref()).is_some_and(|(event, input)| event[1..] == input[..]);
+        let began =
+            image.history.first().zip(instance.input.as_ref()).is_some_and(|(event, input)| event[1..] == input[..]);
         if !began || !image.inbox.is_empty() {
             return Vec::new();
         }
@@ -251,7 +257,8 @@ impl<'a> Author<'a> {
         let (sent, open) = self.state.outbox.entry(pair).or_default();
         let change = match self.chance.draw(3) {
             0 if !open.is_empty() => {
-                let sequence = *open.keys().nth(self.chance.draw(open.len() as u64) as usize).expect("there are so many");
+                let sequence =
+                    *open.keys().nth(self.chance.draw(open.len() as u64) as usize).expect("there are so many");
                 open.retain(|other, _| *other > sequence);
                 Change::Acknowledged(mark(sequence))
             }
@@ -301,7 +308,8 @@ impl State {
         for (&(source, target), (sent, open)) in &self.outbox {
             let mark = |sequence| PairMark { source, target, sequence };
             expected.sent.extend((*sent > 0).then(|| mark(*sent)));
-            let messages = open.iter().map(|(sequence, message)| Sent { mark: Some(mark(*sequence)), message: message.clone() });
+            let messages =
+                open.iter().map(|(sequence, message)| Sent { mark: Some(mark(*sequence)), message: message.clone() });
             expected.outbox.extend(messages);
         }
         let received = |(&(source, target), &sequence): (&(u32, u32), &u64)| PairMark { source, target, sequence };

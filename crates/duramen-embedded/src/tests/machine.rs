@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Settling and recycling are as busy as they can be.
-const OPTIONS: Options = Options {
+pub(super) const BUSY: Options = Options {
     sizes: SegmentSizes { first: 4_096, next: 8_192 },
     settling: Settling { bytes: 8_192, age: Duration::from_millis(3), bound: 1 << 16 },
     prepare: 0,
@@ -34,11 +34,11 @@ impl Machine {
     }
 
     /// Opens the store as the next process does.
-    pub(super) fn open(&self) -> Result<Store<Database>, String> {
+    pub(super) fn open(&self, options: Options) -> Result<Store<Database>, String> {
         let path = self.folder.path();
         let database = Database::open(path).map_err(|error| error.to_string())?;
         let files = Files::new(Place::Simulated(self.journal.boot()));
-        Store::open(path, files, database, OPTIONS).map_err(|error| error.to_string())
+        Store::open(path, files, database, options).map_err(|error| error.to_string())
     }
 
     /// Ends the process after so many more operations on the files of the tables.
