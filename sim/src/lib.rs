@@ -26,6 +26,7 @@ mod program;
 mod replies;
 mod rng;
 pub mod run;
+mod store;
 mod wellformed;
 mod work;
 mod worker;
