@@ -15,7 +15,7 @@ pub(super) fn write_log_again(connection: &mut Connection, path: &Path) -> Resul
     let failed = |error: &rusqlite::Error| DatabaseError::of("lock", path, error);
     // Nobody else writes to the log meanwhile.
     let hold = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| failed(&error))?;
-    let log = log_of(path);
+    let log = beside(path, "-wal");
     write_again(&log).map_err(|error| DatabaseError::Failed {
         what: "make durable what was read from",
         path: log,
@@ -39,9 +39,9 @@ fn write_again(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The write-ahead log of a database.
-pub(super) fn log_of(path: &Path) -> PathBuf {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    log.into()
+/// A file of SQLite beside the database: `-wal` is its log.
+pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(what);
+    name.into()
 }

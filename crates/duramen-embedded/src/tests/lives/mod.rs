@@ -4,7 +4,7 @@
 //! their process, at one moment. A failure prints its seed. Threads are not ruled by the seed, so the
 //! same seed does nearly the same again, and not always.
 
-mod story;
+pub(super) mod story;
 
 use crate::rows::Database;
 use crate::store::Store;
@@ -77,7 +77,7 @@ impl Witness {
 }
 
 /// Everything that can be asked of a store is what it has to be.
-fn compare(probe: &Probe, state: &State) {
+pub(super) fn compare(probe: &Probe, state: &State) {
     for (id, instance) in &state.instances {
         assert_eq!(probe.load(id).as_ref(), Some(&instance.sample.image), "{id}");
     }

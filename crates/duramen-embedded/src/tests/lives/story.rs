@@ -13,25 +13,25 @@ use duramen_shim::Chance;
 use std::collections::BTreeMap;
 
 /// The instance in which each checkpoint notes that it was there.
-pub(super) const LEDGER: &str = "ledger";
+pub(in crate::tests) const LEDGER: &str = "ledger";
 
 /// Everything that a store has to hold after so many checkpoints. It is kept by hand, without the code
 /// that the store folds with.
 #[derive(Clone, Default)]
-pub(super) struct State {
+pub(in crate::tests) struct State {
     /// Checkpoints so far, over all lives.
-    pub(super) count: u64,
-    pub(super) instances: BTreeMap<String, Instance>,
+    pub(in crate::tests) count: u64,
+    pub(in crate::tests) instances: BTreeMap<String, Instance>,
     /// By (source, target): sent, with the messages that are not acknowledged.
     outbox: BTreeMap<(u32, u32), (u64, BTreeMap<u64, Bytes>)>,
     received: BTreeMap<(u32, u32), u64>,
 }
 
 #[derive(Clone)]
-pub(super) struct Instance {
-    pub(super) sample: Sample,
-    pub(super) input: Option<Bytes>,
-    pub(super) output: Option<Bytes>,
+pub(in crate::tests) struct Instance {
+    pub(in crate::tests) sample: Sample,
+    pub(in crate::tests) input: Option<Bytes>,
+    pub(in crate::tests) output: Option<Bytes>,
 }
 
 impl Instance {
@@ -45,20 +45,20 @@ impl Instance {
 }
 
 /// Makes the checkpoints of one lease.
-pub(super) struct Author<'a> {
-    pub(super) state: State,
-    pub(super) chance: &'a mut Chance,
+pub(in crate::tests) struct Author<'a> {
+    pub(in crate::tests) state: State,
+    pub(in crate::tests) chance: &'a mut Chance,
     /// The next run.
     next: u64,
 }
 
 impl<'a> Author<'a> {
-    pub(super) fn new(state: State, epoch: Epoch, chance: &'a mut Chance) -> Self {
+    pub(in crate::tests) fn new(state: State, epoch: Epoch, chance: &'a mut Chance) -> Self {
         Self { state, chance, next: (u64::from(epoch.0) << 40) + 1 }
     }
 
     /// The next checkpoint; the state is then what it leaves.
-    pub(super) fn checkpoint(&mut self, number: u64) -> Checkpoint {
+    pub(in crate::tests) fn checkpoint(&mut self, number: u64) -> Checkpoint {
         let mut deltas = Vec::new();
         for _ in 0..=self.chance.draw(3) {
             deltas.extend(self.something());
@@ -290,7 +290,7 @@ impl State {
     }
 
     /// What the owner of all slots has to be told.
-    pub(super) fn outstanding(&self) -> Outstanding {
+    pub(in crate::tests) fn outstanding(&self) -> Outstanding {
         let mut expected = Outstanding::default();
         for instance in self.by_birth() {
             let image = &instance.sample.image;
@@ -318,7 +318,7 @@ impl State {
     }
 
     /// All timers, in order, with the ids of their instances.
-    pub(super) fn timers(&self) -> Vec<(String, Timer)> {
+    pub(in crate::tests) fn timers(&self) -> Vec<(String, Timer)> {
         let place = |timer: &Timer| TimerPlace {
             due: timer.due.map_or(Time::EPOCH, |due: Timestamp| Time::from(due)),
             key: timer.key.expect("it has one"),
@@ -333,7 +333,7 @@ impl State {
     }
 
     /// The ids in order of creation.
-    pub(super) fn created(&self) -> Vec<&str> {
+    pub(in crate::tests) fn created(&self) -> Vec<&str> {
         let mut heads: Vec<_> = self.instances.values().map(|instance| &instance.sample.image.head).collect();
         heads.sort_by_key(|head| (head.created.map(Time::from), head.birth));
         heads.into_iter().map(|head| head.id.as_str()).collect()
