@@ -19,6 +19,7 @@ mod backup;
 mod chores;
 mod commit;
 mod error;
+pub mod export;
 mod files;
 mod folder;
 mod pace;

@@ -16,6 +16,8 @@ pub(super) const APPLICATION: i32 = 0x4475_7261;
 const STEPS: [&str; 1] = [include_str!("schema.sql")];
 
 const PAGE_BYTES: i64 = 8_192;
+/// Bytes of the smallest page that SQLite knows.
+const SMALLEST_PAGE: u64 = 512;
 /// How long another program's lock is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Statements that are kept prepared.
@@ -24,6 +26,7 @@ const STATEMENTS: usize = 64;
 /// Opens the file for writing; makes it if it is not there.
 pub(super) fn open(path: &Path) -> Result<Connection, DatabaseError> {
     let failed = |error: &rusqlite::Error| DatabaseError::of("open", path, error);
+    refuse_fragment(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = connect(path, flags, WRITER_CACHE_KIB)?;
     let pages: i64 = value(&connection, "page_count").map_err(|error| failed(&error))?;
@@ -65,6 +68,7 @@ pub(super) fn look(path: &Path) -> Result<Connection, DatabaseError> {
     if !path.exists() {
         return Err(DatabaseError::Missing { path: path.to_owned() });
     }
+    refuse_fragment(path)?;
     if has_bytes(&beside(path, "-journal")) {
         let reason =
             "a process was ended while it made the file or changed its layout; opening the store goes on with that";
@@ -88,6 +92,14 @@ pub(super) fn look(path: &Path) -> Result<Connection, DatabaseError> {
     }
     identify(&connection, path, pages)?;
     Ok(connection)
+}
+
+/// SQLite takes a file that is shorter than any page for an empty one, and would write over it.
+fn refuse_fragment(path: &Path) -> Result<(), DatabaseError> {
+    match fs::metadata(path).is_ok_and(|file| (1..SMALLEST_PAGE).contains(&file.len())) {
+        true => Err(DatabaseError::NoDatabase { path: path.to_owned() }),
+        false => Ok(()),
+    }
 }
 
 fn uri(path: &Path) -> String {
