@@ -160,6 +160,7 @@ impl<R: Rows> Committer<R> {
         while self.copies.load(Ordering::SeqCst) == 0 {
             let recycling = lock(&self.log).journal.recycle(settled);
             let Some(recycling) = recycling else { return };
+            let _recycle = tracing::debug_span!("recycle_segment").entered();
             if let Err(failure) = self.files.perform(&recycling.io) {
                 // The journal counts on it; half of it may be done.
                 self.settler.fail(failure);
