@@ -172,6 +172,8 @@ struct Promises {
     moving: BTreeMap<u64, Vec<Bytes>>,
     moved: BTreeMap<u64, Vec<Bytes>>,
     touched: BTreeSet<u64>,
+    /// Births that were rewound; they may have gone on as a new run since.
+    rewound: BTreeSet<u64>,
     tasks_closed: BTreeMap<(u64, u64), Task>,
     timers_closed: BTreeMap<(u64, i32), Timer>,
 }
@@ -355,6 +357,7 @@ impl State {
                 "{head:?}"
             );
             self.rewound.insert(head.run);
+            promises.rewound.insert(head.birth);
             for rewind in &head.rewinds {
                 self.ever.texts.extend(rewind.reason.clone());
             }
@@ -525,7 +528,7 @@ impl State {
                 }
             } else {
                 ensure!(
-                    before.completed.is_none() || rewound.contains(&head.run),
+                    before.completed.is_none() || rewound.contains(&head.run) || promises.rewound.contains(&head.birth),
                     "what has ended stays so",
                     "{} was {} and is {}",
                     head.id,

@@ -53,11 +53,13 @@ impl World {
     }
 
     /// An item goes to a worker that leaves out tokens.
-    pub(crate) fn book(&mut self, worker: u64, item: &WorkItem) {
+    pub(crate) fn book(&mut self, hub: usize, worker: u64, item: &WorkItem) {
         let named = named(item);
         let since = self.connections.lost.get(&named).map(|lost| self.now.since(*lost));
         ensure!(
-            since.is_none_or(|since| since >= UNSHOWN_PAUSE) || self.plan.has(Fault::ClockBack),
+            since.is_none_or(|since| since >= UNSHOWN_PAUSE)
+                || self.plan.has(Fault::ClockBack)
+                || self.hubs[hub].deposed,
             "what may be out elsewhere waits before it goes to a worker without tokens",
             "{named:?} goes to {worker} {since:?} after it was lost"
         );

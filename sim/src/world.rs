@@ -3,6 +3,7 @@
 use crate::check::{ensure, fail};
 use crate::coverage::Coverage;
 use crate::hub::{Hub, Part, Report};
+use crate::lists::List;
 use crate::model::{Causes, Judge, State};
 use crate::plan::{Fault, Plan, Without};
 use crate::post::{Connections, Post};
@@ -69,6 +70,7 @@ pub(crate) struct World {
     pub(crate) strays: Vec<Post>,
     pub(crate) connections: Connections,
     pub(crate) calls: BTreeMap<u64, Call>,
+    pub(crate) lists: BTreeMap<u64, List>,
     /// What is durable.
     pub(crate) durable: State,
     /// That, and what is on its way.
@@ -133,6 +135,7 @@ impl World {
             written_off: BTreeSet::new(),
             restart_at_end: false,
             calls: BTreeMap::new(),
+            lists: BTreeMap::new(),
             durable: State::default(),
             ahead: State::default(),
             pending: VecDeque::new(),
@@ -337,7 +340,7 @@ impl World {
                     }
                 }
             }
-            Event::Queried { .. } => {}
+            Event::Queried { query, page } => self.listed(query.0, page),
             Event::Settled(position) => {
                 for hub in &mut self.hubs {
                     for part in &mut hub.parts {
@@ -427,6 +430,7 @@ impl World {
         }
         self.forget_strays();
         self.calls.clear();
+        self.lists.clear();
         self.failed = false;
         self.disk.kill();
         self.disk.set_faults(Faults::default());
