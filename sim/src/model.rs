@@ -32,8 +32,9 @@ pub(crate) struct Causes {
     pub(crate) restarts: BTreeMap<String, u64>,
     /// Raises, suspends, resumes, terminations of clients, by their unique text: the id.
     pub(crate) texts: BTreeMap<String, String>,
-    /// Results that were answered under the token that was current, by their unique text.
-    pub(crate) results: BTreeSet<String>,
+    /// Results that were answered under the token that was current, by their unique text: of which
+    /// execution and which action.
+    pub(crate) results: BTreeMap<String, (String, i32)>,
     /// Episodes that were answered under the token that was current: (lease, run, episode).
     pub(crate) episodes: BTreeSet<(u32, u64, u64)>,
     /// Runs in which a worker answered garbage.
@@ -174,6 +175,12 @@ struct Promises {
     touched: BTreeSet<u64>,
     /// Births that were rewound; they may have gone on as a new run since.
     rewound: BTreeSet<u64>,
+    /// Pairs of slots of which something was taken.
+    received: BTreeSet<(u32, u32)>,
+    /// Pairs of which something arrived past the outbox.
+    direct: BTreeSet<(u32, u32)>,
+    /// The first message that was sent of a pair.
+    first_sent: BTreeMap<(u32, u32), u64>,
     tasks_closed: BTreeMap<(u64, u64), Task>,
     timers_closed: BTreeMap<(u64, i32), Timer>,
 }
@@ -305,7 +312,11 @@ impl State {
                     ensure!(ended, "only what has ended is purged", "{} was live", instance.head.id);
                 }
             }
-            Change::Sent(sent) => self.sent(sent, judge),
+            Change::Sent(sent) => {
+                let mark = sent.mark.unwrap_or_default();
+                promises.first_sent.entry((mark.source, mark.target)).or_insert(mark.sequence);
+                self.sent(sent, judge);
+            }
             Change::Acknowledged(mark) => {
                 let sent = self.sent.get(&(mark.source, mark.target)).copied().unwrap_or(0);
                 ensure!(mark.sequence <= sent, "acknowledged is what was sent", "{mark:?} and sent {sent}");
@@ -313,7 +324,10 @@ impl State {
                     (*source, *target) != (mark.source, mark.target) || *sequence > mark.sequence
                 });
             }
-            Change::Received(mark) => self.receive(mark, judge),
+            Change::Received(mark) => {
+                promises.received.insert((mark.source, mark.target));
+                self.receive(mark, judge);
+            }
         }
     }
 
@@ -662,6 +676,7 @@ impl State {
                         "action {action} of {execution} after {last} at {id}"
                     );
                     *last = action;
+                    self.note_way(execution, id, promises);
                 } else {
                     judge.cover.count("model: raised event arrived");
                     ensure!(
@@ -688,10 +703,15 @@ impl State {
                     _ => unreachable!("it is one of these"),
                 };
                 let text = text.unwrap_or_default();
+                let Some((execution, action)) = judge.causes.results.get(&text) else {
+                    fail("a result is the answer to a token that was current", format!("{what:?} at {id}"))
+                };
+                let of_run = |task: &Task| task.run == run;
                 ensure!(
-                    judge.causes.results.contains(&text),
-                    "a result is the answer to a token that was current",
-                    "{what:?} at {id}"
+                    *action == asked
+                        && promises.tasks_closed.values().any(|task| of_run(task) && task.execution_id == *execution),
+                    "a result goes to the execution that asked for it",
+                    "{what:?} at {id}, and it was asked for by {execution}"
                 );
                 let of = promises.tasks_closed.iter().find(|(_, task)| {
                     task.run == run
@@ -722,6 +742,17 @@ impl State {
             }
             EventType::ExecutionRewound(_) => {}
             other => fail("workers see what they know", format!("{other:?} at {id}")),
+        }
+    }
+
+    /// Notes on which way a message came from an execution: past the outbox, or by it.
+    fn note_way(&self, execution: &str, to: &str, promises: &mut Promises) {
+        let sender = self.ever.executions.get(execution).and_then(|birth| self.ever.births.get(birth));
+        let Some((sender, _)) = sender else { return };
+        let slot = |id: &str| u32::from(duramen_core::ids::InstanceId::new(id).slot().0);
+        let pair = (slot(sender), slot(to));
+        if !promises.received.contains(&pair) {
+            promises.direct.insert(pair);
         }
     }
 
@@ -904,6 +935,16 @@ impl State {
                 recorded || gone || matches!(what, EventType::ExecutionRewound(_)) || self.rewound.contains(&run),
                 "no accepted event is lost",
                 "{what:?} of run {run:#x} left the inbox for nothing"
+            );
+        }
+        for pair in &promises.direct {
+            let of_pair = (pair.0, pair.1, 0)..=(pair.0, pair.1, u64::MAX);
+            let left = self.outbox.range(of_pair).map(|((_, _, sequence), _)| *sequence).next();
+            let first = promises.first_sent.get(pair).copied().unwrap_or(u64::MAX);
+            ensure!(
+                left.is_none_or(|left| left >= first),
+                "no message overtakes those of its pair",
+                "{pair:?}: something arrived while {left:?} was not acknowledged"
             );
         }
         for (birth, moving) in &promises.moving {

@@ -5,6 +5,7 @@ use crate::leases::Leases;
 use crate::tables::{Damage, Settling};
 use bytes::Bytes;
 use duramen_core::ids::Position;
+use duramen_core::planted::{self, Bug};
 
 /// Why a store is not opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +63,7 @@ impl Recovery {
                 Record::Lease { epoch, .. } => self.leases.seen(epoch),
                 Record::Checkpoint { epoch, checkpoint, .. } => {
                     let number = checkpoint.number;
-                    if duramen_core::planted::has(duramen_core::planted::Bug::AppliedTwice) {
+                    if planted::has(Bug::AppliedTwice) {
                         self.settling.durable(position, checkpoint.clone());
                     }
                     self.settling.durable(position, checkpoint);

@@ -20,6 +20,7 @@ use crate::tables::Settling;
 use crate::{Backend, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
+use duramen_core::planted::{self, Bug};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -98,8 +99,7 @@ impl Memory {
             let (journal, io) = Journal::create(options.store, options.sizes);
             Recovered { journal, io, torn: None, leases: Leases::default(), settling: Settling::default() }
         });
-        let believed =
-            duramen_core::planted::has(duramen_core::planted::Bug::UnsyncedTailBelieved) && !disk.list().is_empty();
+        let believed = planted::has(Bug::UnsyncedTailBelieved) && !disk.list().is_empty();
         let performed = |io: &&Io| !believed || !matches!(io, Io::Write { .. } | Io::Sync { .. });
         recovered.io.iter().filter(performed).try_for_each(|io| disk.perform(io))?;
         Ok(Self {

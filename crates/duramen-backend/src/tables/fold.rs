@@ -7,6 +7,7 @@ use duramen_core::checkpoint::{
     Arrived, Change, Checkpoint, CustomStatus, Head, HistoryParts, PairMark, Part, Place, Sent, Tail, Taken, Task,
     Text, Timer,
 };
+use duramen_core::planted::{self, Bug};
 use duramen_core::time::Time;
 use duramen_proto::Timestamp;
 use std::collections::hash_map::Entry;
@@ -246,7 +247,7 @@ impl Tables {
         }
         let tasks: Vec<_> = self.tasks.range(tasks_of(birth)).map(|(key, _)| *key).collect();
         for key in tasks {
-            if duramen_core::planted::has(duramen_core::planted::Bug::PurgeLeavesTask) {
+            if planted::has(Bug::PurgeLeavesTask) {
                 continue;
             }
             self.tasks.remove(&key);

@@ -4,6 +4,7 @@ use super::residence::{Deferred, Residence};
 use super::{Effect, Partition, Wake};
 use crate::ids::{Birth, InstanceId};
 use crate::limits::TURN_BYTES;
+use crate::planted;
 use crate::time::Time;
 use alloc::vec::Vec;
 
@@ -38,8 +39,7 @@ impl Partition {
         while self.ledger.bytes < TURN_BYTES {
             let Some(entry) = self.ledger.timers.first_entry() else { return };
             let (due, key) = *entry.key();
-            let early = if crate::planted::has(crate::planted::Bug::TimerEarly) { 1 } else { 0 };
-            if due > self.ledger.now.plus(core::time::Duration::from_secs(early)) {
+            if due > self.ledger.now.plus(planted::early()) {
                 return;
             }
             let (birth, id) = entry.remove();

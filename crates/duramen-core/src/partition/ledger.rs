@@ -7,6 +7,7 @@ use crate::dispatch::{Item, Offer};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, Run, Slot, Token};
 use crate::instance::Instance;
 use crate::message::{Body, Message};
+use crate::planted::planted;
 use crate::request::RequestId;
 use crate::time::Time;
 use crate::work::WorkerId;
@@ -132,9 +133,7 @@ impl Ledger {
 
     /// Lets an effect leave once the checkpoint is durable, and the checkpoint soon.
     pub(crate) fn hold(&mut self, effect: Effect) {
-        if crate::planted::has(crate::planted::Bug::EffectBeforeDurable) {
-            return self.out.push(effect);
-        }
+        planted!(EffectBeforeDurable => return self.out.push(effect));
         self.held.push(effect);
         self.must_leave = true;
     }

@@ -24,6 +24,7 @@ use crate::dispatch::{Grant, Offer};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, PartitionId, Position, Run, Slot, StoreId};
 use crate::instance::Instance;
 use crate::limits::Settings;
+use crate::planted;
 use crate::request::{Reply, Request, RequestId};
 use crate::time::Time;
 use crate::work::{Answer, WorkItem, WorkKind, WorkerId};
@@ -154,8 +155,7 @@ impl Partition {
 
     fn take_up(&mut self, outstanding: Outstanding) {
         for (id, timer) in &outstanding.timers {
-            let due = Time::from(timer.due.unwrap_or_default());
-            if crate::planted::has(crate::planted::Bug::TimerLost) && due.since(self.ledger.now).as_secs() > 10 {
+            if planted::loses_timer(timer.due.unwrap_or_default().into(), self.ledger.now) {
                 continue;
             }
             self.ledger.open_timer(timer, &InstanceId::new(id.as_str()));
