@@ -185,6 +185,17 @@ struct Promises {
     timers_closed: BTreeMap<(u64, i32), Timer>,
 }
 
+impl Promises {
+    /// Notes on which way a message came from an instance: past the outbox, or by it.
+    fn note_way(&mut self, sender: &str, to: &str) {
+        let slot = |id: &str| u32::from(duramen_core::ids::InstanceId::new(id).slot().0);
+        let pair = (slot(sender), slot(to));
+        if !self.received.contains(&pair) {
+            self.direct.insert(pair);
+        }
+    }
+}
+
 impl State {
     pub(crate) fn instance(&self, id: &str) -> Option<&Instance> {
         self.by_id.get(id).and_then(|birth| self.instances.get(birth))
@@ -661,6 +672,11 @@ impl State {
             EventType::ExecutionStarted(started) => {
                 if run == birth {
                     self.explain_birth(birth, started, judge);
+                    let parent =
+                        started.parent_instance.as_ref().and_then(|parent| parent.orchestration_instance.as_ref());
+                    if let Some(parent) = parent.filter(|_| !self.rewound.contains(&run)) {
+                        promises.note_way(&parent.instance_id, id);
+                    }
                 }
             }
             EventType::EventRaised(_) => {
@@ -676,7 +692,10 @@ impl State {
                         "action {action} of {execution} after {last} at {id}"
                     );
                     *last = action;
-                    self.note_way(execution, id, promises);
+                    let sender = self.ever.executions.get(execution).and_then(|birth| self.ever.births.get(birth));
+                    if let Some((sender, _)) = sender {
+                        promises.note_way(sender, id);
+                    }
                 } else {
                     judge.cover.count("model: raised event arrived");
                     ensure!(
@@ -742,17 +761,6 @@ impl State {
             }
             EventType::ExecutionRewound(_) => {}
             other => fail("workers see what they know", format!("{other:?} at {id}")),
-        }
-    }
-
-    /// Notes on which way a message came from an execution: past the outbox, or by it.
-    fn note_way(&self, execution: &str, to: &str, promises: &mut Promises) {
-        let sender = self.ever.executions.get(execution).and_then(|birth| self.ever.births.get(birth));
-        let Some((sender, _)) = sender else { return };
-        let slot = |id: &str| u32::from(duramen_core::ids::InstanceId::new(id).slot().0);
-        let pair = (slot(sender), slot(to));
-        if !promises.received.contains(&pair) {
-            promises.direct.insert(pair);
         }
     }
 
