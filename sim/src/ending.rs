@@ -92,6 +92,11 @@ impl World {
             if moved {
                 continue;
             }
+            // What is durable is settled at last, and what that sets in motion goes on.
+            self.settle_step();
+            if self.parts().any(|part| !part.reports.is_empty()) {
+                continue;
+            }
             let next = self.parts().filter_map(|part| part.core.as_ref().and_then(|core| core.deadline()));
             match next.chain(self.hubs[0].dispatcher.deadline()).min() {
                 Some(at) => self.now = self.now.max(at),

@@ -7,7 +7,7 @@ use crate::post::{Moment, Post};
 use crate::worker::Worker;
 use crate::world::{Packet, World, tell};
 use duramen_backend::Backend as _;
-use duramen_core::checkpoint::{Image, Outstanding};
+use duramen_core::checkpoint::{DueTimers, Image, Outstanding};
 use duramen_core::dispatch::Dispatcher;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
 use duramen_core::limits::Settings;
@@ -22,6 +22,7 @@ pub(crate) enum Report {
     Committed(u64, Position),
     Refused,
     Loaded(InstanceId, Option<Box<Image>>),
+    Timers(DueTimers),
     Settled(Position),
 }
 
@@ -188,6 +189,7 @@ impl World {
             }
             Report::Refused => self.stop_part(hub, part),
             Report::Loaded(id, image) => self.handle(hub, part, Input::Loaded(id, image)),
+            Report::Timers(due) => self.handle(hub, part, Input::Timers(due)),
             Report::Settled(position) => {
                 if self.happens(Fault::SettleLag, 700) {
                     self.cover.count("fault: SettleLag");
@@ -312,6 +314,14 @@ impl World {
                     self.hubs[hub].parts[to].inputs.push_back(Input::Request(request, asked));
                 }
                 Effect::Load(id) => self.hubs[hub].parts[part].loads.push_back(id),
+                Effect::Timers(window) => {
+                    let of = &self.hubs[hub].parts[part];
+                    if !of.lost {
+                        self.expected_timers = Some((of.slots.clone(), window));
+                        self.store.timers(of.id, of.slots.clone(), window);
+                        self.take_events();
+                    }
+                }
                 Effect::Offer(offer) => {
                     let id = self.hubs[hub].parts[part].id;
                     tell!(self, "partition {part} offers {:?} after {}", offer.item, offer.after);

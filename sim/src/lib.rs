@@ -28,6 +28,7 @@ mod replayed;
 mod replies;
 mod rng;
 pub mod run;
+mod store;
 mod wellformed;
 mod work;
 mod worker;

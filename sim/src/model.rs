@@ -9,8 +9,8 @@ use crate::coverage::Coverage;
 use crate::program::Input;
 use bytes::Bytes;
 use duramen_core::checkpoint::{
-    Arrived, Change, Checkpoint, CustomStatus, Head, HistoryParts, Image, Outstanding, PairMark, Part, Place, Sent,
-    Tail, Task, Timer,
+    Arrived, Change, Checkpoint, CustomStatus, Head, HistoryParts, Image, Outstanding, PairMark, Part, Place, Queued,
+    Ready, Sent, Tail, Task, Timer, TimerWindow,
 };
 use duramen_core::time::Time;
 use duramen_proto::history_event::EventType;
@@ -877,6 +877,13 @@ impl State {
         let key = task.key.unwrap_or_default();
         let event = self.resolve(task.run, task.event.as_ref());
         let instance = self.of_birth(key.birth, "Task");
+        if task.again {
+            let known = instance
+                .tasks
+                .insert(key.number, Task { event: Some(Place::Here(event).into()), again: false, ..task.clone() });
+            ensure!(known.is_some(), "only an open task is written again", "task {}", key.number);
+            return;
+        }
         ensure!(
             key.number == instance.next_task,
             "tasks are numbered in order",
@@ -985,7 +992,12 @@ impl State {
                 .run
                 .inbox
                 .iter()
-                .map(|(sequence, event)| Arrived { run, sequence: *sequence, event: event.clone() })
+                .map(|(sequence, event)| Arrived {
+                    birth: instance.head.birth,
+                    run,
+                    sequence: *sequence,
+                    event: event.clone(),
+                })
                 .collect(),
             tasks: instance.tasks.values().cloned().collect(),
             timers: instance.run.timers.values().cloned().collect(),
@@ -1001,13 +1013,27 @@ impl State {
                 continue;
             }
             if !instance.run.inbox.is_empty() {
-                outstanding.ready.push((*birth, id.clone()));
+                outstanding.ready.push(Ready {
+                    birth: *birth,
+                    run: instance.head.run,
+                    id: id.clone(),
+                    name: instance.head.name.clone(),
+                    version: instance.head.version.clone(),
+                    terminating: instance
+                        .run
+                        .inbox
+                        .values()
+                        .any(|event| matches!(kind(event), EventType::ExecutionTerminated(_))),
+                });
             }
-            outstanding.tasks.extend(instance.tasks.values().map(|task| (id.clone(), task.clone())));
-            outstanding.timers.extend(instance.run.timers.values().map(|timer| (id.clone(), timer.clone())));
+            outstanding.tasks.extend(instance.tasks.values().map(|task| Queued {
+                key: task.key.unwrap_or_default(),
+                id: id.clone(),
+                name: task.name.clone(),
+                runs_as: task.runs_as.clone(),
+                action: task.action,
+            }));
         }
-        let due = |timer: &Timer| Time::from(timer.due.unwrap_or_default());
-        outstanding.timers.sort_by_key(|(_, timer)| (due(timer), timer.key.map(|key| (key.run, key.number))));
         let mark = |source: u32, target: u32, sequence: u64| PairMark { source, target, sequence };
         for ((source, target, sequence), message) in &self.outbox {
             if mine(*source) {
@@ -1027,5 +1053,21 @@ impl State {
             }
         }
         outstanding
+    }
+
+    /// The timers that the backend has to give for a stretch in these slots.
+    pub(crate) fn timers(&self, mine: impl Fn(u32) -> bool, window: TimerWindow) -> Vec<(String, Timer)> {
+        let place = |timer: &Timer| (Time::from(timer.due.unwrap_or_default()), timer.key.unwrap_or_default());
+        let mut timers = Vec::new();
+        for instance in self.instances.values() {
+            let id = &instance.head.id;
+            if mine(u32::from(duramen_core::ids::InstanceId::new(id.as_str()).slot().0)) {
+                timers.extend(instance.run.timers.values().map(|timer| (id.clone(), timer.clone())));
+            }
+        }
+        let after = window.after.map(|after| (after.due, after.key));
+        timers.retain(|(_, timer)| place(timer).0 < window.before && after.is_none_or(|after| place(timer) > after));
+        timers.sort_by_key(|(_, timer)| place(timer));
+        timers
     }
 }

@@ -54,6 +54,10 @@ pub enum Fault {
     ClockForward,
     /// The clock jumps back.
     ClockBack,
+    /// What is durable is settled late.
+    SettleLate,
+    /// The process dies while segments are recycled.
+    DiesRecycling,
     /// What is settled is said late.
     SettleLag,
     /// Instances are loaded slowly.
@@ -66,7 +70,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::ProcessCrash,
         Self::PowerLoss,
         Self::TornSectors,
@@ -91,6 +95,8 @@ impl Fault {
         Self::MessageLost,
         Self::ClockForward,
         Self::ClockBack,
+        Self::SettleLate,
+        Self::DiesRecycling,
         Self::SettleLag,
         Self::SlowLoad,
         Self::Flood,

@@ -9,12 +9,12 @@ use crate::plan::{Fault, Plan, Without};
 use crate::post::{Connections, Post};
 use crate::replies::{Call, Moment};
 use crate::rng::Rng;
+use crate::store::{Submitted, open_store, read_what_is_left};
 use bytes::Bytes;
 use duramen_backend::disk::{Disk, Fate, Faults};
-use duramen_backend::journal::{Opening, Record, SegmentSizes, segment_number};
-use duramen_backend::{Backend as _, Event, Memory, MemoryOptions};
-use duramen_core::checkpoint::{Checkpoint, PairMark};
-use duramen_core::ids::{Epoch, PartitionId, Position, Slot, StoreId};
+use duramen_backend::{Backend as _, Event, Memory};
+use duramen_core::checkpoint::{Checkpoint, PairMark, TimerWindow};
+use duramen_core::ids::{Epoch, PartitionId, Slot};
 use duramen_core::limits::Settings;
 use duramen_core::request::{Reply, RequestId};
 use duramen_core::time::Time;
@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) disk: Disk,
     pub(crate) store: Arc<Memory>,
     pub(crate) events: Arc<Mutex<VecDeque<Event>>>,
+    /// The stretch of timers that a partition has just asked for, and in which slots.
+    pub(crate) expected_timers: Option<(Vec<Slot>, TimerWindow)>,
     pub(crate) hubs: Vec<Hub>,
     pub(crate) net: Vec<Packet>,
     /// Answers of remote workers whose connection is gone.
@@ -95,9 +97,9 @@ pub(crate) struct World {
     pub(crate) cover: Coverage,
     pub(crate) story: VecDeque<String>,
     pub(crate) tells: bool,
-    /// Checkpoints in the journal, durable ones first.
-    journal: Vec<(u32, Checkpoint)>,
-    journaled: usize,
+    pub(crate) submitted: Submitted,
+    /// What the tables hold, where they lag behind.
+    pub(crate) settled: Option<Box<State>>,
     pub(crate) failed: bool,
 }
 
@@ -119,7 +121,7 @@ impl World {
         let mut rng = Rng::new(seed);
         let plan = Plan::of(seed, without, &mut rng);
         let disk = Disk::new();
-        let (store, events) = open_store(&disk, plan.segment).unwrap_or_else(|error| fail("a new store opens", error));
+        let (store, events) = open_store(&disk, &plan).unwrap_or_else(|error| fail("a new store opens", error));
         let mut world = Self {
             rng,
             plan,
@@ -128,6 +130,7 @@ impl World {
             disk,
             store,
             events,
+            expected_timers: None,
             hubs: Vec::new(),
             net: Vec::new(),
             strays: Vec::new(),
@@ -151,8 +154,8 @@ impl World {
             cover: Coverage::default(),
             story: VecDeque::new(),
             tells,
-            journal: Vec::new(),
-            journaled: 0,
+            submitted: Submitted::default(),
+            settled: None,
             failed: false,
         };
         world.start_hub();
@@ -199,7 +202,8 @@ impl World {
             800..880 => self.answer_step(),
             880..920 => self.net_step(),
             920..950 => self.load_step(),
-            950..975 => self.clock_step(),
+            950..970 => self.clock_step(),
+            970..975 => self.plan.has(Fault::SettleLate) && self.settle_step(),
             975..988 => self.tick_step(),
             _ => self.fault_step(),
         };
@@ -227,7 +231,8 @@ impl World {
             episode_limit: self.plan.episode_limit,
             activity_limit: self.plan.activity_limit,
             unknown_wait: self.plan.unknown_wait,
-            evict_at_once: self.plan.evict_at_once,
+            resident: if self.plan.evict_at_once { 0 } else { Settings::default().resident },
+            ..Settings::default()
         }
     }
 
@@ -313,7 +318,7 @@ impl World {
                 );
                 let expected = expected.expect("it matches");
                 self.durable.apply(&expected.checkpoint, None);
-                self.journaled += 1;
+                self.submitted.durable.push(position);
                 tell!(self, "checkpoint {number} of partition {} is durable", partition.0);
                 self.report(epoch, Report::Committed(number, position));
             }
@@ -340,8 +345,20 @@ impl World {
                     }
                 }
             }
+            Event::Timers { partition, due } => {
+                if let Some((slots, window)) = self.expected_timers.take() {
+                    let mine = |slot: u32| slots.iter().any(|owned| u32::from(owned.0) == slot);
+                    let expected = self.in_tables().timers(mine, window);
+                    compare("timers that are read are what is durable", "timers", &Some(&due.timers), &Some(&expected));
+                }
+                let hub = self.owner();
+                if let Some(part) = self.hubs[hub].parts.iter_mut().find(|part| part.id == partition) {
+                    part.reports.push_back(Report::Timers(due));
+                }
+            }
             Event::Queried { query, page } => self.listed(query.0, page),
             Event::Settled(position) => {
+                self.noted_settled();
                 for hub in &mut self.hubs {
                     for part in &mut hub.parts {
                         part.reports.push_back(Report::Settled(position));
@@ -349,12 +366,10 @@ impl World {
                 }
             }
             Event::Failed(failure) => {
-                ensure!(
-                    self.plan.has(Fault::FailedSync) || self.plan.has(Fault::FailedWrite),
-                    "the store works",
-                    "{failure}"
-                );
-                ensure!(failure.reason.contains("lets fail"), "the store works", "{failure}");
+                let disk = self.plan.has(Fault::FailedSync) || self.plan.has(Fault::FailedWrite);
+                let meant = (disk && failure.reason.contains("lets fail"))
+                    || (self.plan.has(Fault::DiesRecycling) && failure.reason.contains("the process has ended"));
+                ensure!(meant, "the store works", "{failure}");
                 self.failed = true;
             }
         }
@@ -369,25 +384,6 @@ impl World {
         if let Some(part) = parts.find(|part| part.epoch == Some(epoch)) {
             part.reports.push_back(report);
         }
-    }
-
-    /// One write or one sync of the store.
-    pub(crate) fn store_step(&mut self) -> bool {
-        if self.happens(Fault::FailedSync, 12) {
-            self.cover.count("fault: FailedSync");
-            self.disk.set_faults(Faults { fail_syncs: true, ..Faults::default() });
-        } else if self.happens(Fault::FailedWrite, 12) {
-            self.cover.count("fault: FailedWrite");
-            self.disk.set_faults(Faults { fail_writes: true, ..Faults::default() });
-        }
-        let stepped = self.store.step();
-        self.disk.set_faults(Faults::default());
-        self.take_events();
-        if self.failed {
-            tell!(self, "the store fails");
-            self.crash(None);
-        }
-        stepped
     }
 
     /// Submits a checkpoint of a partition.
@@ -410,7 +406,7 @@ impl World {
                 messages: &self.durable.ever.messages,
             };
             self.ahead.apply(&checkpoint, Some(judge));
-            self.journal.push((epoch.0, checkpoint.clone()));
+            self.submitted.all.push((epoch.0, checkpoint.clone()));
             self.pending.push_back(Pending { epoch: epoch.0, checkpoint: checkpoint.clone() });
         } else {
             self.cover.count("fault: a deposed owner writes");
@@ -443,58 +439,11 @@ impl World {
                 (false, _) => Fate::Lost,
             });
         }
-        let opened = open_store(&self.disk, self.plan.segment);
+        let left = read_what_is_left(&self.disk, &self.plan);
+        let opened = open_store(&self.disk, &self.plan);
         (self.store, self.events) = opened.unwrap_or_else(|error| fail("the store opens after a crash", error));
-        self.recover();
+        self.recover(left);
         self.start_hub();
-    }
-
-    /// Compares what the journal still holds with what was submitted, and goes on from there.
-    fn recover(&mut self) {
-        let found = read_journal(&self.disk, self.plan.segment);
-        ensure!(
-            found.len() >= self.journaled,
-            "what was durable is found again",
-            "{} checkpoints of {} that were durable",
-            found.len(),
-            self.journaled
-        );
-        for (place, ((epoch, checkpoint), (was_epoch, was))) in found.iter().zip(&self.journal).enumerate() {
-            ensure!(
-                epoch == was_epoch && checkpoint == was,
-                "the journal holds what was submitted",
-                "at {place}: checkpoint {} of {epoch}, and submitted was {} of {was_epoch}",
-                checkpoint.number,
-                was.number
-            );
-        }
-        ensure!(
-            found.len() <= self.journal.len(),
-            "the journal holds what was submitted",
-            "{} checkpoints, and {} were submitted",
-            found.len(),
-            self.journal.len()
-        );
-        for pending in self.pending.drain(..).take(found.len() - self.journaled) {
-            self.durable.apply(&pending.checkpoint, None);
-        }
-        self.journaled = found.len();
-        self.journal.truncate(found.len());
-        self.ahead = self.durable.clone();
-    }
-
-    /// At the end: a store opened from the same bytes has the same rows.
-    pub(crate) fn compare_recovery(&mut self) {
-        let copy = self.disk.copy();
-        let opened = open_store(&copy, self.plan.segment);
-        let (again, events) = opened.unwrap_or_else(|error| fail("the store opens after a crash", error));
-        let ids: Vec<String> = self.durable.by_id.keys().cloned().collect();
-        for id in ids {
-            again.load(PartitionId(0), id.as_str().into());
-            let event = events.lock().unwrap_or_else(PoisonError::into_inner).pop_back();
-            let Some(Event::Loaded { image, .. }) = event else { fail("loads are answered", format!("{event:?}")) };
-            compare("recovery gives the same state", &id, &image.as_deref(), &self.durable.image(&id).as_ref());
-        }
     }
 
     /// A client is told.
@@ -536,43 +485,8 @@ impl World {
     }
 }
 
-fn compare<T: PartialEq + std::fmt::Debug>(check: &'static str, what: &str, found: &T, expected: &T) {
+pub(crate) fn compare<T: PartialEq + std::fmt::Debug>(check: &'static str, what: &str, found: &T, expected: &T) {
     ensure!(found == expected, check, "{what}: {found:?}\n   instead of {expected:?}");
-}
-
-type Store = (Arc<Memory>, Arc<Mutex<VecDeque<Event>>>);
-
-fn sizes(segment: u64) -> SegmentSizes {
-    SegmentSizes { first: segment, next: segment * 2 }
-}
-
-fn open_store(disk: &Disk, segment: u64) -> Result<Store, String> {
-    let options = MemoryOptions { store: StoreId(7), sizes: sizes(segment), in_steps: true };
-    let memory = Arc::new(Memory::open(disk.boot(), options).map_err(|error| error.to_string())?);
-    let events = Arc::new(Mutex::new(VecDeque::new()));
-    let into = events.clone();
-    memory.listen(Arc::new(move |event| into.lock().unwrap_or_else(PoisonError::into_inner).push_back(event)));
-    Ok((memory, events))
-}
-
-/// The checkpoints in a journal, read with its own reader.
-fn read_journal(disk: &Disk, segment: u64) -> Vec<(u32, Checkpoint)> {
-    let mut opening = Opening::new(Position(0), sizes(segment));
-    let mut found = Vec::new();
-    for file in disk.list() {
-        if segment_number(&file).is_none() {
-            continue;
-        }
-        let bytes = disk.read(&file).unwrap_or_else(|error| fail("the disk reads", error.to_string()));
-        let records = opening.segment(&file, bytes);
-        let records = records.unwrap_or_else(|error| fail("the store opens after a crash", error.to_string()));
-        for (_, record) in records {
-            if let Record::Checkpoint { epoch, checkpoint, .. } = record {
-                found.push((epoch.0, checkpoint));
-            }
-        }
-    }
-    found
 }
 
 pub(crate) fn verb(request: &duramen_core::request::Request) -> &'static str {

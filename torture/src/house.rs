@@ -16,7 +16,7 @@ const SEGMENT: u64 = 1 << 20;
 /// The store in a folder.
 pub(crate) fn open_store(folder: &Path) -> Result<Embedded, duramen_embedded::OpenError> {
     let sizes = SegmentSizes { first: SEGMENT, next: SEGMENT };
-    Embedded::open(folder.join("store"), duramen_embedded::Options { sizes, prepare: 0 })
+    Embedded::open(folder.join("store"), duramen_embedded::Options { sizes, ..duramen_embedded::Options::default() })
 }
 
 /// How a hub is to run.
@@ -30,9 +30,10 @@ pub(crate) struct Manner {
 /// A hub over the store in a folder.
 pub(crate) async fn open_hub(folder: &Path, manner: Manner) -> Result<Hub, Box<dyn Error>> {
     let store = open_store(folder)?;
+    let defaults = Settings::default();
     let options = duramen_hub::Options {
         partitions: manner.partitions,
-        settings: Settings { evict_at_once: manner.evict, ..Settings::default() },
+        settings: Settings { resident: if manner.evict { 0 } else { defaults.resident }, ..defaults },
         ..duramen_hub::Options::default()
     };
     Ok(Hub::run(Arc::new(store), options).await?)

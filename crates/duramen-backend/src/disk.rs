@@ -5,6 +5,7 @@
 //! decides. When only the process dies, the page cache lives on: that is opening the disk again.
 
 use crate::journal::{BLOCK, Io};
+use crate::tables::Tables;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     state: Arc<Mutex<State>>,
+    /// The rows that lie beside the files. Their transactions are whole, and last once written.
+    tables: Tables,
     life: u64,
 }
 
@@ -45,6 +48,8 @@ pub struct Faults {
     /// Every sync fails. What it should have made durable stays in the page cache, which forgets
     /// that it is not on disk: a later sync succeeds and writes nothing of it.
     pub fail_syncs: bool,
+    /// The process ends before its operation after so many more: that and all that follow are not done.
+    pub dies_after: Option<u64>,
     /// Bytes that files may have in all; a file that would exceed them cannot be made.
     pub capacity: Option<u64>,
 }
@@ -70,7 +75,12 @@ impl Disk {
     /// [`crash`](Self::crash).
     #[must_use]
     pub fn boot(&self) -> Self {
-        Self { state: self.state.clone(), life: self.state().life }
+        Self { state: self.state.clone(), tables: self.tables.clone(), life: self.state().life }
+    }
+
+    /// The rows that lie beside the files.
+    pub fn tables(&self) -> Tables {
+        self.tables.clone()
     }
 
     /// Ends the process, and with it what was made to fail. The page cache lives on.
@@ -95,9 +105,10 @@ impl Disk {
     /// Carries out an operation.
     pub fn perform(&self, io: &Io) -> io::Result<()> {
         let mut state = self.state();
-        if state.life != self.life {
+        if state.life != self.life || state.faults.dies_after == Some(0) {
             return Err(io::Error::other("the process has ended"));
         }
+        state.faults.dies_after = state.faults.dies_after.map(|left| left - 1);
         state.perform(io)
     }
 
@@ -158,7 +169,7 @@ impl Disk {
     /// A disk of its own with the same content.
     pub fn copy(&self) -> Self {
         let state = self.state().clone();
-        Self { life: state.life, state: Arc::new(Mutex::new(state)) }
+        Self { life: state.life, tables: self.tables.fork(), state: Arc::new(Mutex::new(state)) }
     }
 
     fn change(&self, file: &str, change: impl Fn(&mut Vec<u8>)) {

@@ -8,21 +8,24 @@
 //! acquire, append ─► submission: fence and queue ─► journal: one batch ─► durable
 //!                      (leases)                       (Io, on files           │
 //!                                                      or on a disk)          ▼
-//! load, query ────────────────► tables ◄─ fold ─ settler: Appended, Settled, reads
+//! load, timers, query ─► rows ◄─ one transaction ─ buffer ◄─ fold ─ settler: Appended, Settled
 //! ```
 //!
 //! - [`journal`] is the truth, as pure code: it says what to write and is fed what was read.
-//! - [`recovery`] goes from the bytes of a journal to a store that can go on.
-//! - [`tables`] are what the settled checkpoints amount to, in memory.
-//! - [`submission`], [`leases`] and [`settler`] are the parts before and after the journal that
-//!   backends share.
+//! - [`recovery`] goes from the bytes of a journal, and the rows beside it, to a store that can go on.
+//! - [`rows`] is the settled side: what is written to it at a time, and what is read from it.
+//! - [`buffer`] folds checkpoints into what is written next; [`settler`] says when, and answers.
+//! - [`tables`] are rows in memory.
+//! - [`submission`] and [`leases`] are what backends share before the journal.
 //! - [`Memory`] puts them together over a simulated [`disk`]; `duramen-embedded` does over files.
 //! - `conformance`, behind a feature, is what every backend has to pass.
 //!
 //! The crate knows nothing of event kinds, of instances' rules, and of real files.
 
+pub mod buffer;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod damage;
 pub mod disk;
 pub mod journal;
 pub mod leases;
@@ -30,15 +33,17 @@ mod memory;
 mod outlet;
 mod query;
 pub mod recovery;
+pub mod rows;
 pub mod settler;
 pub mod submission;
 pub mod tables;
 
+pub use damage::Damage;
 pub use memory::{Memory, MemoryError, MemoryOptions};
 pub use outlet::Outlet;
 pub use query::{Cursor, Order, Page, Query};
 
-use duramen_core::checkpoint::{Checkpoint, Image, Outstanding};
+use duramen_core::checkpoint::{Checkpoint, DueTimers, Image, Outstanding, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
 use std::sync::Arc;
 
@@ -78,8 +83,11 @@ pub trait Backend: Send + Sync {
     /// Gives an instance as it is settled: [`Event::Loaded`].
     fn load(&self, partition: PartitionId, id: InstanceId);
 
+    /// Gives a stretch of the timers in these slots, as they are settled: [`Event::Timers`].
+    fn timers(&self, partition: PartitionId, slots: Vec<Slot>, window: TimerWindow);
+
     /// Gives a page of instances: [`Event::Queried`]. Everything that was durable when the call came
-    /// is in it.
+    /// is in it, unless [`Page::as_of`] says otherwise.
     fn query(&self, query: QueryId, what: Query);
 
     /// Asks that everything durable up to `position` be settled: [`Event::Settled`] follows, if not
@@ -134,6 +142,13 @@ pub enum Event {
         id: InstanceId,
         /// What there is.
         image: Option<Box<Image>>,
+    },
+    /// What was asked for by `timers`.
+    Timers {
+        /// Who asked.
+        partition: PartitionId,
+        /// What there is.
+        due: DueTimers,
     },
     /// What was asked for by `query`.
     Queried {

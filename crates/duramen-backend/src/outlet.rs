@@ -1,6 +1,6 @@
 //! Events in order, without a lock held while the listener runs.
 
-use crate::{Event, Events};
+use crate::{Event, Events, Failure};
 use std::collections::VecDeque;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -39,6 +39,15 @@ impl Outlet {
             waiting.failed = matches!(event, Event::Failed(_));
             waiting.events.push_back(event);
         }
+    }
+
+    /// Why the store failed, if nobody has heard it yet.
+    pub fn failure(&self) -> Option<Failure> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting
+            .events
+            .iter()
+            .find_map(|event| if let Event::Failed(failure) = event { Some(failure.clone()) } else { None })
     }
 
     /// Delivers what was put in, unless another thread (or a caller further up) is doing it.

@@ -1,35 +1,91 @@
-//! The side of a store that comes after the journal: answers, tables, reads.
+//! The side of a store that comes after the journal: answers, settling, reads.
 
+use crate::buffer::Buffer;
 use crate::outlet::Outlet;
+use crate::rows::{Rows, RowsError, Standing};
 use crate::submission::{Encoded, Submitted};
-use crate::tables::Settling;
 use crate::{Event, Failure, Query, QueryId};
-use duramen_core::checkpoint::Checkpoint;
-use duramen_core::ids::{InstanceId, PartitionId, Position, StoreId};
+use duramen_core::checkpoint::{Checkpoint, TimerWindow};
+use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
+use duramen_core::time::Time;
 use prost::Message;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Answers for batches that are durable, folds them into the tables, and reads from those.
+/// Answers for batches that are durable, folds them, settles what they come to, and reads.
 ///
-/// What is durable is first put aside ([`committed`](Self::committed), cheap: the writer goes on) and
-/// settled by whoever comes first: a thread of the backend, or a read that has to see it.
-pub struct Settler {
-    store: StoreId,
+/// What is durable is first put aside ([`committed`](Self::committed), cheap: the writer goes on).
+/// [`fold`](Self::fold) brings it into the buffer, in which changes of one row cancel out, and
+/// [`settle`](Self::settle) writes the buffer. When to do which is the backend's choice.
+pub struct Settler<R> {
+    rows: R,
     outlet: Outlet,
-    durable: Mutex<Vec<(Position, Encoded)>>,
-    settling: Mutex<Settling>,
+    waiting: Mutex<Waiting>,
+    /// Locked before `waiting`, so that what is taken out of that is folded in order.
+    folded: Mutex<Folded>,
     failed: AtomicBool,
 }
 
-impl Settler {
-    /// A settler over tables that hold everything up to where the journal was opened.
-    pub fn new(store: StoreId, settling: Settling) -> Self {
+/// What is durable and not folded, and who waits for a settle.
+struct Waiting {
+    durable: VecDeque<Durable>,
+    /// Where what is durable ends.
+    end: Position,
+    settled: Position,
+    /// Bytes of checkpoints, folded or not, that are not settled.
+    bytes: u64,
+    /// Of those, the ones that are folded.
+    folded_bytes: u64,
+    /// The furthest position that somebody asked to be settled.
+    asked: Position,
+    /// Leases whose owners wait for what is outstanding.
+    leases: usize,
+    queries: Vec<(Position, QueryId, Query)>,
+}
+
+enum Durable {
+    Checkpoint(Position, Encoded),
+    Lease { position: Position, partition: PartitionId, epoch: Epoch, slots: Vec<Slot> },
+}
+
+struct Folded {
+    buffer: Buffer,
+    /// What the rows stand for once the buffer is written.
+    standing: Standing,
+    /// What they stand for now; `None` until something is written by this process.
+    written: Option<Standing>,
+}
+
+/// How a settle went.
+#[derive(Debug)]
+pub enum Settled {
+    /// All that was durable is in the rows.
+    Done,
+    /// There is no space. Nothing is lost; it may be tried again.
+    Full(Failure),
+    /// The store has failed.
+    Failed,
+}
+
+impl<R: Rows> Settler<R> {
+    /// A settler over rows, and what they stand for.
+    pub fn new(rows: R, standing: Standing) -> Self {
+        let waiting = Waiting {
+            durable: VecDeque::new(),
+            end: standing.position,
+            settled: standing.position,
+            bytes: 0,
+            folded_bytes: 0,
+            asked: Position(0),
+            leases: 0,
+            queries: Vec::new(),
+        };
         Self {
-            store,
+            rows,
             outlet: Outlet::default(),
-            durable: Mutex::default(),
-            settling: Mutex::new(settling),
+            waiting: Mutex::new(waiting),
+            folded: Mutex::new(Folded { buffer: Buffer::default(), standing, written: None }),
             failed: AtomicBool::new(false),
         }
     }
@@ -37,6 +93,11 @@ impl Settler {
     /// Where events go.
     pub fn outlet(&self) -> &Outlet {
         &self.outlet
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &R {
+        &self.rows
     }
 
     /// Whether the store has failed.
@@ -50,145 +111,234 @@ impl Settler {
         self.outlet.put([Event::Failed(failure)]);
     }
 
-    /// Answers for a batch that is durable and ends at this position. Its checkpoints wait to be
-    /// settled; those before a lease are, because its owner is told what they left.
+    /// Bytes of checkpoints that are durable and not settled.
+    pub fn unsettled_bytes(&self) -> u64 {
+        self.waiting().bytes
+    }
+
+    /// The position that the rows stand for.
+    pub fn settled(&self) -> Position {
+        self.waiting().settled
+    }
+
+    /// Whether somebody waits for a settle: the owner of a new lease, a query, a caller of
+    /// [`settle_to`](Self::settle_to).
+    pub fn is_asked_for(&self) -> bool {
+        let waiting = self.waiting();
+        waiting.leases > 0 || !waiting.queries.is_empty() || waiting.asked > waiting.settled
+    }
+
+    /// Answers for a batch that is durable and ends at this position. The owner of a lease is told
+    /// what was outstanding once all that came before is settled.
     pub fn committed(&self, batch: Vec<Submitted>, position: Position) {
         let mut events = Vec::with_capacity(batch.len());
-        let mut durable = Vec::with_capacity(batch.len());
+        // Another thread may deliver an event as soon as it is put in, and whoever has heard it must
+        // find its checkpoint in a query; so the lock is held until both are in.
+        let mut waiting = self.waiting();
         for submitted in batch {
             match submitted {
                 Submitted::Append { partition, epoch, checkpoint } => {
                     events.push(Event::Appended { partition, epoch, number: checkpoint.number, position });
-                    durable.push((position, checkpoint));
+                    waiting.bytes += checkpoint.bytes.len() as u64;
+                    waiting.durable.push_back(Durable::Checkpoint(position, checkpoint));
                 }
                 Submitted::Refused { partition, epoch, number, reason } => {
                     events.push(Event::Refused { partition, epoch, number, reason });
                 }
                 Submitted::Lease { partition, epoch, slots } => {
-                    self.answer(&mut events, &mut durable);
-                    self.settle();
-                    let outstanding = Box::new(lock(&self.settling).tables().outstanding(&slots));
-                    self.outlet.put([Event::Acquired { partition, epoch, store: self.store, outstanding }]);
+                    waiting.leases += 1;
+                    waiting.durable.push_back(Durable::Lease { position, partition, epoch, slots });
                 }
             }
         }
-        self.answer(&mut events, &mut durable);
+        waiting.end = waiting.end.max(position);
+        self.outlet.put(events);
     }
 
-    /// Lets events out together with the checkpoints that they are about. Another thread may deliver
-    /// an event as soon as it is put in, and whoever has heard it must find its checkpoint in a read;
-    /// nor may a checkpoint be settled before its event is in line.
-    fn answer(&self, events: &mut Vec<Event>, checkpoints: &mut Vec<(Position, Encoded)>) {
-        let mut durable = lock(&self.durable);
-        durable.append(checkpoints);
-        self.outlet.put(events.drain(..));
+    /// Takes what an earlier process made durable and did not settle.
+    pub(crate) fn recover(&self, position: Position, epoch: Epoch, checkpoint: Checkpoint) -> Result<(), RowsError> {
+        let mut folded = self.folded();
+        folded.buffer.fold(checkpoint, &self.rows)?;
+        folded.standing.position = folded.standing.position.max(position);
+        folded.standing.epoch = folded.standing.epoch.max(epoch);
+        let mut waiting = self.waiting();
+        waiting.end = waiting.end.max(position);
+        Ok(())
     }
 
-    /// Folds everything that is durable into the tables.
-    pub fn settle(&self) {
-        let _ = self.settled();
+    /// Says which store the rows belong to; known once the journal is read.
+    pub(crate) fn belongs_to(&self, store: StoreId) {
+        self.folded().standing.store = store;
     }
 
-    /// The same, and the tables then; `None` after a failure.
-    fn settled(&self) -> Option<MutexGuard<'_, Settling>> {
-        // The tables are locked first, so that what is taken out of `durable` is folded in order.
-        let mut settling = lock(&self.settling);
+    /// Notes a lease that an earlier process was given.
+    pub(crate) fn recover_lease(&self, position: Position, epoch: Epoch) {
+        let mut folded = self.folded();
+        folded.standing.position = folded.standing.position.max(position);
+        folded.standing.epoch = folded.standing.epoch.max(epoch);
+    }
+
+    /// Folds what is durable. A lease among it is answered, for which all before it is settled.
+    pub fn fold(&self) -> Settled {
+        self.fold_into(&mut self.folded())
+    }
+
+    /// Folds what is durable, and writes it to the rows.
+    pub fn settle(&self) -> Settled {
+        let mut folded = self.folded();
+        match self.fold_into(&mut folded) {
+            Settled::Done => self.write(&mut folded),
+            other => other,
+        }
+    }
+
+    fn fold_into(&self, folded: &mut Folded) -> Settled {
+        while !self.has_failed() {
+            let Some(next) = self.waiting().durable.pop_front() else { return Settled::Done };
+            match next {
+                Durable::Checkpoint(position, encoded) => {
+                    // From a slice, so that a row shares no memory with the rest of its checkpoint.
+                    let checkpoint = match Checkpoint::decode(&encoded.bytes[..]) {
+                        Ok(checkpoint) => checkpoint,
+                        Err(error) => {
+                            let what = format!("failed to read checkpoint {} again", encoded.number);
+                            return self.failed(Failure { what, reason: error.to_string() });
+                        }
+                    };
+                    if let Err(error) = folded.buffer.fold(checkpoint, &self.rows) {
+                        return self.failed(of_rows("failed to fold a checkpoint", error));
+                    }
+                    folded.standing.position = position;
+                    self.waiting().folded_bytes += encoded.bytes.len() as u64;
+                }
+                Durable::Lease { position, partition, epoch, slots } => {
+                    let before = folded.standing;
+                    folded.standing = Standing { position, epoch: before.epoch.max(epoch), ..before };
+                    match self.write(folded) {
+                        Settled::Done => {}
+                        other => {
+                            let mut waiting = self.waiting();
+                            waiting.durable.push_front(Durable::Lease { position, partition, epoch, slots });
+                            folded.standing = before;
+                            return other;
+                        }
+                    }
+                    self.waiting().leases -= 1;
+                    self.read("failed to read what is outstanding", |rows| {
+                        let outstanding = Box::new(rows.outstanding(&slots)?);
+                        let store = folded.standing.store;
+                        Ok(Event::Acquired { partition, epoch, store, outstanding })
+                    });
+                }
+            }
+        }
+        Settled::Failed
+    }
+
+    fn write(&self, folded: &mut Folded) -> Settled {
         if self.has_failed() {
-            return None;
+            return Settled::Failed;
         }
-        for (position, encoded) in std::mem::take(&mut *lock(&self.durable)) {
-            // From a slice, so that a row shares no memory with the rest of its checkpoint.
-            match Checkpoint::decode(&encoded.bytes[..]) {
-                Ok(checkpoint) => settling.durable(position, checkpoint),
-                Err(error) => {
-                    let what = format!("failed to read checkpoint {} again", encoded.number);
-                    self.fail(Failure { what, reason: error.to_string() });
-                    return None;
-                }
-            }
+        let standing = folded.standing;
+        if folded.written == Some(standing) && folded.buffer.is_empty() {
+            return Settled::Done;
         }
-        let before = settling.settled();
-        match settling.settle_all() {
-            Ok(after) => {
-                self.outlet.put((after > before).then_some(Event::Settled(after)));
-                Some(settling)
-            }
-            Err(damage) => {
-                let what = "failed to fold a checkpoint into the tables".to_owned();
-                self.fail(Failure { what, reason: damage.to_string() });
-                None
-            }
+        match self.rows.write(folded.buffer.changes(standing)) {
+            Ok(()) => {}
+            Err(RowsError::Full(failure)) => return Settled::Full(failure),
+            Err(error) => return self.failed(of_rows("failed to settle", error)),
         }
+        folded.buffer.clear();
+        folded.written = Some(standing);
+        let mut waiting = self.waiting();
+        waiting.bytes -= std::mem::take(&mut waiting.folded_bytes);
+        waiting.settled = standing.position;
+        self.outlet.put([Event::Settled(standing.position)]);
+        Settled::Done
     }
 
-    /// Answers that everything up to a position is settled, once it is: now, or by a later
-    /// [`settle`](Self::settle) of something that is not durable yet.
-    pub fn settle_to(&self, position: Position) {
-        let before = lock(&self.settling).settled();
-        if self.settled().is_some() && before >= position {
-            // Nothing new was said, so the answer would be missing.
-            self.outlet.put([Event::Settled(before)]);
+    fn failed(&self, failure: Failure) -> Settled {
+        self.fail(failure);
+        Settled::Failed
+    }
+
+    /// Asks that everything up to a position be settled, and says whether that is still to be done.
+    /// If it has been, that is said again.
+    pub fn settle_to(&self, position: Position) -> bool {
+        let mut waiting = self.waiting();
+        waiting.asked = waiting.asked.max(position);
+        if waiting.settled >= position {
+            self.outlet.put([Event::Settled(waiting.settled)]);
+            return false;
         }
+        true
+    }
+
+    /// Takes a query, and says whether a settle has to come first.
+    pub fn query(&self, query: QueryId, what: Query) -> bool {
+        let mut waiting = self.waiting();
+        let end = if what.hints { waiting.settled } else { waiting.end };
+        waiting.queries.push((end, query, what));
+        waiting.settled < end && waiting.bytes > 0
+    }
+
+    /// Takes the queries whose settle has come; `late` also those that still wait for it, each with
+    /// the fact that it did.
+    pub fn due_queries(&self, late: bool) -> Vec<(QueryId, Query, bool)> {
+        let mut waiting = self.waiting();
+        let (settled, bytes) = (waiting.settled, waiting.bytes);
+        let ready = |end: Position| end <= settled || bytes == 0;
+        let due = waiting.queries.extract_if(.., |(end, ..)| late || ready(*end));
+        due.map(|(end, query, what)| (query, what, !ready(end))).collect()
+    }
+
+    /// Answers a query from what is settled.
+    pub fn answer(&self, query: QueryId, what: &Query, as_of: Option<Time>) {
+        self.read("failed to list instances", |rows| {
+            let page = rows.query(what)?;
+            Ok(Event::Queried { query, page: crate::Page { as_of, ..page } })
+        });
     }
 
     /// Answers a load.
     pub fn load(&self, partition: PartitionId, id: InstanceId) {
-        if let Some(settling) = self.settled() {
-            let image = settling.tables().load(id.as_str()).map(Box::new);
-            self.outlet.put([Event::Loaded { partition, id, image }]);
+        self.read("failed to load an instance", |rows| {
+            let image = rows.load(id.as_str())?.map(Box::new);
+            Ok(Event::Loaded { partition, id, image })
+        });
+    }
+
+    /// Answers a question for timers.
+    pub fn timers(&self, partition: PartitionId, slots: &[Slot], window: TimerWindow) {
+        self.read("failed to read timers", |rows| Ok(Event::Timers { partition, due: rows.timers(slots, window)? }));
+    }
+
+    fn read(&self, what: &str, read: impl FnOnce(&R) -> Result<Event, RowsError>) {
+        if self.has_failed() {
+            return;
+        }
+        match read(&self.rows) {
+            Ok(event) => self.outlet.put([event]),
+            Err(error) => self.fail(of_rows(what, error)),
         }
     }
 
-    /// How many rows there are of what is open, with everything settled.
-    pub fn open_rows(&self) -> usize {
-        self.settled().map_or(0, |settling| settling.tables().open_rows())
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        lock(&self.waiting)
     }
 
-    /// Answers a query.
-    pub fn query(&self, query: QueryId, what: &Query) {
-        if let Some(settling) = self.settled() {
-            self.outlet.put([Event::Queried { query, page: settling.tables().query(what) }]);
-        }
+    fn folded(&self) -> MutexGuard<'_, Folded> {
+        lock(&self.folded)
+    }
+}
+
+fn of_rows(what: &str, error: RowsError) -> Failure {
+    match error {
+        RowsError::Damage(damage) => Failure { what: what.to_owned(), reason: damage.to_string() },
+        RowsError::Full(failure) | RowsError::Failed(failure) => failure,
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use duramen_core::ids::Epoch;
-    use std::sync::Arc;
-    use std::sync::mpsc::channel;
-    use std::thread;
-
-    #[test]
-    fn nobody_hears_of_a_checkpoint_before_it_can_be_read() {
-        let settler = Arc::new(Settler::new(StoreId(1), Settling::default()));
-        let (heard, events) = channel();
-        settler.outlet().listen(Arc::new(move |event| drop(heard.send(event))));
-        let reading = lock(&settler.durable);
-        let (begin, begun) = channel();
-        let writer = thread::spawn({
-            let settler = Arc::clone(&settler);
-            move || {
-                let checkpoint = Checkpoint { number: 1, ..Checkpoint::default() }.into();
-                let append = Submitted::Append { partition: PartitionId(0), epoch: Epoch(1), checkpoint };
-                begin.send(()).expect("the test listens");
-                settler.committed(vec![append], Position(1));
-            }
-        });
-        begun.recv().expect("the writer runs");
-        for _ in 0..10_000 {
-            thread::yield_now();
-            settler.outlet().deliver();
-            assert!(events.try_recv().is_err(), "the checkpoint is not among what a read would fold");
-        }
-        drop(reading);
-        writer.join().expect("the writer ends");
-        settler.outlet().deliver();
-        assert!(matches!(events.try_recv(), Ok(Event::Appended { number: 1, .. })));
-    }
 }

@@ -58,6 +58,18 @@ pub struct Encoded {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Encoded {
+    /// Its bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it has none, which no checkpoint of an owner has.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
 impl From<Checkpoint> for Encoded {
     fn from(checkpoint: Checkpoint) -> Self {
         Self { number: checkpoint.number, bytes: checkpoint.encode_to_vec() }

@@ -8,6 +8,7 @@
 //! The messages are protobuf, so that a new field is skipped by an old reader and absent for a new
 //! one. Numbers of fields are never used again.
 
+use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -127,6 +128,9 @@ pub struct Head {
     /// Generations of parents above it.
     #[prost(uint32, tag = "13")]
     pub depth: u32,
+    /// Whether this head begins its run: nothing of the run has been written before.
+    #[prost(bool, tag = "14")]
+    pub begins_run: bool,
 }
 
 /// The link from a child to its parent.
@@ -206,6 +210,9 @@ pub struct Tail {
     /// unless the parent was rewound too.
     #[prost(bool, tag = "16")]
     pub parent_told: bool,
+    /// Whether its inbox holds a termination: whoever opens the store has to see to it.
+    #[prost(bool, tag = "17")]
+    pub terminating: bool,
 }
 
 /// A custom status and the generation that set it.
@@ -234,6 +241,9 @@ pub struct Text {
     /// Bytes of the text.
     #[prost(uint32, tag = "3")]
     pub length: u32,
+    /// The run that the part belongs to.
+    #[prost(uint64, tag = "4")]
+    pub run: u64,
 }
 
 /// An encoded history event, or where it already is.
@@ -276,6 +286,9 @@ pub struct Arrived {
     /// The encoded history event.
     #[prost(bytes = "bytes", tag = "3")]
     pub event: Bytes,
+    /// The instance's row.
+    #[prost(uint64, tag = "4")]
+    pub birth: u64,
 }
 
 /// Events that left the inbox of a run.
@@ -302,9 +315,13 @@ pub struct HistoryParts {
     /// mean the one that was there.
     #[prost(bool, tag = "3")]
     pub replace: bool,
+    /// The index that the first part gets in the history; 0 when it replaces.
+    #[prost(uint64, tag = "4")]
+    pub first: u64,
 }
 
-/// A run whose history, inbox and timers go.
+/// A run whose history, inbox and timers go. Tasks that it leaves behind have been written again
+/// before, with their events [`Place::Here`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct RunClosed {
     /// The run.
@@ -335,8 +352,8 @@ pub struct Task {
     /// The execution that asked for it.
     #[prost(string, tag = "3")]
     pub execution_id: String,
-    /// The encoded TaskScheduled. The settled row holds the bytes; absent in a change of a task that
-    /// is open, it stays what it was.
+    /// The encoded TaskScheduled: in the history of its run, or here. A task that is loaded has it
+    /// here. Absent in a task that is written again, it stays what it was.
     #[prost(message, optional, tag = "4")]
     pub event: Option<Part>,
     /// Dispatches that count against it.
@@ -345,6 +362,18 @@ pub struct Task {
     /// The orchestration's version: an activity without one runs as that.
     #[prost(string, optional, tag = "6")]
     pub version: Option<String>,
+    /// The function that is to run.
+    #[prost(string, tag = "7")]
+    pub name: String,
+    /// The version that it runs as: its own, or the orchestration's.
+    #[prost(string, optional, tag = "8")]
+    pub runs_as: Option<String>,
+    /// Whether the task is open already and is written again. Not kept in its row.
+    #[prost(bool, tag = "9")]
+    pub again: bool,
+    /// The event id of its TaskScheduled.
+    #[prost(sint32, tag = "10")]
+    pub action: i32,
 }
 
 /// Names a timer.
@@ -381,6 +410,9 @@ pub struct Purged {
     /// Its row.
     #[prost(uint64, tag = "1")]
     pub birth: u64,
+    /// Its current run.
+    #[prost(uint64, tag = "2")]
+    pub run: u64,
 }
 
 /// A message from an instance of one slot to one of another.
@@ -444,19 +476,80 @@ pub struct Row {
     pub last_event: Option<Bytes>,
 }
 
-/// What was under way when a partition was last left, in a fixed order.
+/// What was under way when a partition was last left, in a fixed order. Timers are not in it: they
+/// are asked for by stretches of time ([`TimerWindow`]).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outstanding {
-    /// Instances with something in the inbox, by birth: (birth, id).
-    pub ready: Vec<(u64, String)>,
-    /// Open tasks by (birth, number), each with the id of its instance.
-    pub tasks: Vec<(String, Task)>,
-    /// Open timers by (due, run, number), each with the id of its instance.
-    pub timers: Vec<(String, Timer)>,
+    /// Instances with something in the inbox, by birth.
+    pub ready: Vec<Ready>,
+    /// Open tasks by (birth, number).
+    pub tasks: Vec<Queued>,
     /// Unacknowledged messages by (source, target, sequence).
     pub outbox: Vec<Sent>,
     /// The highest sequence received, by (source, target).
     pub received: Vec<PairMark>,
     /// The highest sequence ever sent, by (source, target): numbers go on from there.
     pub sent: Vec<PairMark>,
+}
+
+/// An instance with something in its inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Its row.
+    pub birth: u64,
+    /// Its current run.
+    pub run: u64,
+    /// Its id.
+    pub id: String,
+    /// Its orchestrator.
+    pub name: String,
+    /// The orchestrator's version.
+    pub version: Option<String>,
+    /// Whether a termination is in the inbox.
+    pub terminating: bool,
+}
+
+/// An open task, without its event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The task.
+    pub key: TaskKey,
+    /// The instance's id.
+    pub id: String,
+    /// The function that is to run.
+    pub name: String,
+    /// The version that it runs as.
+    pub runs_as: Option<String>,
+    /// The event id of its TaskScheduled.
+    pub action: i32,
+}
+
+/// A stretch of timers: those due before a time, behind a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerWindow {
+    /// Where the stretch before ended.
+    pub after: Option<TimerPlace>,
+    /// Only those due before this.
+    pub before: Time,
+}
+
+/// The place of a timer among all: by time, then by key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimerPlace {
+    /// When it is due.
+    pub due: Time,
+    /// Its name.
+    pub key: TimerKey,
+}
+
+/// Timers of a stretch, as they are settled. Each is a hint: its instance says whether it is open.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DueTimers {
+    /// In order of their places, each with the id of its instance.
+    pub timers: Vec<(String, Timer)>,
+    /// Where to go on; absent when the stretch is done.
+    pub next: Option<TimerPlace>,
+    /// Once the stretch is done: nothing settled in these slots that is behind the stretch is due
+    /// before this; absent when nothing is behind it. It may be earlier than the first timer there.
+    pub beyond: Option<Time>,
 }

@@ -1,4 +1,4 @@
-//! What is done beside the writing: folding into the tables, and making segments ahead.
+//! What is done beside the writing: making segments ahead, and taking old ones out of use.
 
 use duramen_backend::journal::Plan;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,26 +12,23 @@ pub(crate) struct Chores {
 
 #[derive(Default)]
 struct Orders {
-    settle: bool,
+    recycle: bool,
     plan: Option<Plan>,
     closing: bool,
 }
 
 /// One thing to do.
 pub(crate) enum Chore {
-    /// Fold what is durable into the tables.
-    Settle,
+    /// Take segments out of use that hold nothing but what is settled.
+    Recycle,
     /// Make a segment.
     Prepare(Plan),
 }
 
 impl Chores {
-    pub(crate) fn settle(&self) {
-        let mut orders = self.orders();
-        if !orders.settle {
-            orders.settle = true;
-            self.wake.notify_one();
-        }
+    pub(crate) fn recycle(&self) {
+        self.orders().recycle = true;
+        self.wake.notify_one();
     }
 
     pub(crate) fn prepare(&self, plan: Plan) {
@@ -48,11 +45,12 @@ impl Chores {
     pub(crate) fn next(&self) -> Option<Chore> {
         let mut orders = self.orders();
         loop {
-            if std::mem::take(&mut orders.settle) {
-                return Some(Chore::Settle);
-            }
+            // Somebody may be waiting for a segment.
             if let Some(plan) = orders.plan.take() {
                 return Some(Chore::Prepare(plan));
+            }
+            if std::mem::take(&mut orders.recycle) {
+                return Some(Chore::Recycle);
             }
             if orders.closing {
                 return None;

@@ -2,8 +2,11 @@
 
 use crate::chores::{Chore, Chores};
 use crate::files::Files;
+use crate::pace::Pace;
+use crate::settle::Settles;
 use duramen_backend::journal::{Frame, Io, Journal, Plan};
 use duramen_backend::leases::Leases;
+use duramen_backend::rows::Rows;
 use duramen_backend::settler::Settler;
 use duramen_backend::submission::{Queue, Submitted, fill};
 use duramen_backend::{Failure, Hurry};
@@ -14,10 +17,12 @@ use std::time::{Duration, Instant};
 /// How long nothing is written before an empty batch follows the last one.
 const QUIET: Duration = Duration::from_millis(100);
 
-pub(crate) struct Committer {
+pub(crate) struct Committer<R> {
     pub(crate) files: Files,
-    pub(crate) settler: Settler,
-    chores: Chores,
+    pub(crate) settler: Settler<R>,
+    pub(crate) pace: Pace,
+    pub(crate) settles: Settles,
+    pub(crate) chores: Chores,
     front: Mutex<Front>,
     /// The writer thread waits here.
     wake: Condvar,
@@ -48,12 +53,14 @@ struct Log {
     gave_up: bool,
 }
 
-impl Committer {
-    pub(crate) fn new(files: Files, journal: Journal, leases: Leases, settler: Settler) -> Self {
+impl<R: Rows> Committer<R> {
+    pub(crate) fn new(files: Files, journal: Journal, leases: Leases, settler: Settler<R>, pace: Pace) -> Self {
         let unmarked_since = (!journal.is_marked()).then(Instant::now);
         Self {
             files,
             settler,
+            pace,
+            settles: Settles::default(),
             chores: Chores::default(),
             front: Mutex::new(Front {
                 queue: Queue::new(leases),
@@ -82,13 +89,12 @@ impl Committer {
             self.settler.outlet().deliver();
             return;
         }
-        if alone && hurry == Hurry::Idle {
+        if alone && hurry == Hurry::Idle && self.pace.has_room() {
             front = self.write(front);
             if !front.queue.is_empty() || front.closing || front.asleep {
                 self.wake.notify_one();
             }
             drop(front);
-            self.settler.settle();
             self.settler.outlet().deliver();
         } else if !front.writing {
             self.wake.notify_one();
@@ -102,10 +108,11 @@ impl Committer {
             if front.writing {
                 front = self.wait(front, None);
             } else if !front.queue.is_empty() {
-                front = self.write(front);
+                drop(front);
+                self.await_room();
+                front = self.write(self.front());
                 drop(front);
                 self.settler.outlet().deliver();
-                self.chores.settle();
                 front = self.front();
             } else if front.closing {
                 drop(self.mark(front, true));
@@ -123,12 +130,38 @@ impl Committer {
     pub(crate) fn run_chores(&self) {
         while let Some(chore) = self.chores.next() {
             match chore {
-                Chore::Settle => {
-                    self.settler.settle();
-                    self.settler.outlet().deliver();
-                }
+                Chore::Recycle => self.recycle(),
                 Chore::Prepare(plan) => self.prepare(plan),
             }
+        }
+    }
+
+    /// Waits while too much is durable and not settled.
+    fn await_room(&self) {
+        if let Some(waited) = self.pace.await_room(|| self.settler.has_failed()) {
+            let (unsettled, _) = self.pace.unsettled();
+            tracing::warn!(
+                waited_ms = waited.as_millis() as u64,
+                unsettled_bytes = unsettled,
+                full = self.pace.is_full(),
+                "appends waited for settling: the tables do not keep up with the journal"
+            );
+        }
+    }
+
+    /// Takes segments out of use that hold nothing but what is settled.
+    fn recycle(&self) {
+        let settled = self.settler.settled();
+        loop {
+            let recycling = lock(&self.log).journal.recycle(settled);
+            let Some(recycling) = recycling else { return };
+            if let Err(failure) = self.files.perform(&recycling.io) {
+                // The journal counts on it; half of it may be done.
+                self.settler.fail(failure);
+                self.settler.outlet().deliver();
+                return;
+            }
+            lock(&self.log).journal.recycled(recycling);
         }
     }
 
@@ -136,11 +169,6 @@ impl Committer {
     pub(crate) fn close(&self) {
         self.front().closing = true;
         self.wake.notify_all();
-    }
-
-    /// Lets the thread for everything else end once it has done what it was told.
-    pub(crate) fn close_chores(&self) {
-        self.chores.close();
     }
 
     /// Writes and syncs one batch of what waits, with the queue open to others meanwhile.
@@ -189,7 +217,13 @@ impl Committer {
             log.preparing = true;
             self.chores.prepare(plan);
         }
+        let landed = bytes_of(&batch);
+        let asked = batch.iter().any(|submitted| matches!(submitted, Submitted::Lease { .. }));
         self.settler.committed(batch, position);
+        self.pace.landed(landed);
+        if asked {
+            self.pace.ask();
+        }
         true
     }
 
@@ -243,6 +277,15 @@ impl Committer {
     fn front(&self) -> MutexGuard<'_, Front> {
         lock(&self.front)
     }
+}
+
+/// Bytes of the checkpoints in a batch.
+fn bytes_of(batch: &[Submitted]) -> u64 {
+    let bytes = |submitted: &Submitted| match submitted {
+        Submitted::Append { checkpoint, .. } => checkpoint.len() as u64,
+        Submitted::Lease { .. } | Submitted::Refused { .. } => 0,
+    };
+    batch.iter().map(bytes).sum()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

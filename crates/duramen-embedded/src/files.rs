@@ -16,6 +16,16 @@ pub struct Counters {
     pub syncs: u64,
     /// Bytes written, the zeros of new segments among them.
     pub written_bytes: u64,
+    /// How often what was durable was settled.
+    pub settles: u64,
+    /// The position in the journal that the tables stand for.
+    pub settled_position: u64,
+    /// Bytes of checkpoints that are durable and not settled.
+    pub unsettled_bytes: u64,
+    /// The most of them that there ever were.
+    pub unsettled_bytes_max: u64,
+    /// Whether settling waits for space on the disk.
+    pub no_space: bool,
 }
 
 /// The files of a journal.
@@ -41,7 +51,11 @@ impl Files {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        Counters { syncs: self.syncs.load(Ordering::Relaxed), written_bytes: self.written.load(Ordering::Relaxed) }
+        Counters {
+            syncs: self.syncs.load(Ordering::Relaxed),
+            written_bytes: self.written.load(Ordering::Relaxed),
+            ..Counters::default()
+        }
     }
 
     pub(crate) fn list(&self) -> io::Result<Vec<String>> {

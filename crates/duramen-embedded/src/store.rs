@@ -4,17 +4,20 @@ use crate::commit::Committer;
 use crate::error::OpenError;
 use crate::files::{Counters, Files, Place};
 use crate::folder::Folder;
+use crate::pace::{Pace, Settling};
+use crate::reading::Read;
+use crate::rows::Database;
 use duramen_backend::journal::{Io, Journal, SegmentSizes, is_unfinished, segment_number};
-use duramen_backend::leases::Leases;
 use duramen_backend::recovery::{Recovered, Recovery};
-use duramen_backend::settler::Settler;
-use duramen_backend::tables::Settling;
+use duramen_backend::rows::Rows;
+use duramen_backend::settler::Settled;
 use duramen_backend::{Backend, Events, Failure, Hurry, Query, QueryId};
-use duramen_core::checkpoint::Checkpoint;
+use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -23,27 +26,41 @@ use std::thread::{self, JoinHandle};
 pub struct Options {
     /// How large the segments of the journal are made.
     pub sizes: SegmentSizes,
+    /// When what is durable is settled.
+    pub settling: Settling,
     /// Segments to be made before the store opens, besides the one that is always made in time. For
     /// measurements: it takes the filling of new files out of them.
     pub prepare: usize,
 }
 
 /// A store in a folder. Calls come from any thread.
-pub struct Embedded {
-    committer: Arc<Committer>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
+pub struct Embedded(Store<Database>);
 
 impl Embedded {
     /// Opens the store in a folder; makes both if they are not there.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let folder = Folder::open(path)?;
-        Self::open_files(path, Files::new(Place::Folder(folder)), options)
+        let rows = Database::open(path)?;
+        Store::open(path, Files::new(Place::Folder(folder)), rows, options).map(Self)
     }
 
-    pub(crate) fn open_files(path: &Path, files: Files, options: Options) -> Result<Self, OpenError> {
-        let recovered = recover(path, &files, options.sizes)?;
+    /// What was asked of the file system since the store was opened, opening it included, and how far
+    /// settling is.
+    pub fn counters(&self) -> Counters {
+        self.0.counters()
+    }
+}
+
+/// A store over files and rows, whatever these are.
+pub(crate) struct Store<R: Rows + 'static> {
+    committer: Arc<Committer<R>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl<R: Rows + 'static> Store<R> {
+    pub(crate) fn open(path: &Path, files: Files, rows: R, options: Options) -> Result<Self, OpenError> {
+        let recovered = recover(path, &files, rows, options.sizes)?;
         if let Some(torn) = &recovered.torn {
             tracing::warn!(
                 file = files.name(&torn.file),
@@ -64,39 +81,58 @@ impl Embedded {
             files.perform(&plan.io).map_err(failed)?;
             journal.prepared(plan);
         }
-        let settler = Settler::new(journal.store(), recovered.settling);
-        let committer = Arc::new(Committer::new(files, journal, recovered.leases, settler));
-        let store = Self { committer, threads: Mutex::default() };
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
-            spawned.map_err(|source| OpenError::Files { what: "start a thread for", path: path.to_owned(), source })
-        };
-        let (writer, settler) = (store.committer.clone(), store.committer.clone());
-        let threads = [
-            spawn("duramen-write", Box::new(move || writer.run()))?,
-            spawn("duramen-settle", Box::new(move || settler.run_chores()))?,
-        ];
-        store.threads.lock().unwrap_or_else(PoisonError::into_inner).extend(threads);
+        let pace = Pace::new(options.settling);
+        let committer = Committer::new(files, journal, recovered.leases, recovered.settler, pace);
+        // What the journal holds beyond the tables goes into them before anybody reads.
+        match committer.settler.settle() {
+            Settled::Done => committer.chores.recycle(),
+            Settled::Full(failure) => return Err(failed(failure)),
+            Settled::Failed => {
+                let failure = committer.settler.outlet().failure();
+                return Err(failed(failure.expect("a store that failed has said so, and nobody listens yet")));
+            }
+        }
+        let store = Self { committer: Arc::new(committer), threads: Mutex::default() };
+        store.start(path)?;
         Ok(store)
     }
 
-    /// What was asked of the file system since the store was opened, opening it included.
-    pub fn counters(&self) -> Counters {
-        self.committer.files.counters()
+    fn start(&self, path: &Path) -> Result<(), OpenError> {
+        let spawn = |name: &str, run: fn(&Committer<R>)| {
+            let committer = self.committer.clone();
+            let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || run(&committer));
+            spawned.map_err(|source| OpenError::Files { what: "start a thread for", path: path.to_owned(), source })
+        };
+        let threads = [
+            spawn("duramen-write", Committer::run)?,
+            spawn("duramen-settle", Committer::run_settling)?,
+            spawn("duramen-chores", Committer::run_chores)?,
+            spawn("duramen-read", Committer::run_reading)?,
+        ];
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).extend(threads);
+        Ok(())
     }
 
-    fn read(&self, read: impl FnOnce(&Settler)) {
-        read(&self.committer.settler);
-        self.committer.settler.outlet().deliver();
+    pub(crate) fn counters(&self) -> Counters {
+        let committer = &self.committer;
+        let (unsettled_bytes, unsettled_bytes_max) = committer.pace.unsettled();
+        Counters {
+            settles: committer.settles.count.load(Ordering::Relaxed),
+            settled_position: committer.settler.settled().0,
+            unsettled_bytes,
+            unsettled_bytes_max,
+            no_space: committer.pace.is_full(),
+            ..committer.files.counters()
+        }
     }
 }
 
 /// Reads what is there.
-fn recover(path: &Path, files: &Files, sizes: SegmentSizes) -> Result<Recovered, OpenError> {
+fn recover<R: Rows>(path: &Path, files: &Files, rows: R, sizes: SegmentSizes) -> Result<Recovered<R>, OpenError> {
     let unreadable =
         |source| OpenError::Files { what: "read the journal of the store in", path: path.to_owned(), source };
     let damaged = |source| OpenError::Recovery { folder: path.to_owned(), source };
-    let mut recovery = Recovery::new(sizes);
+    let mut recovery = Recovery::new(rows, sizes).map_err(damaged)?;
     let mut unfinished = Vec::new();
     for file in files.list().map_err(unreadable)? {
         if is_unfinished(&file) {
@@ -105,10 +141,7 @@ fn recover(path: &Path, files: &Files, sizes: SegmentSizes) -> Result<Recovered,
             recovery.segment(&file, files.read(&file).map_err(unreadable)?).map_err(damaged)?;
         }
     }
-    let mut recovered = recovery.finish().map_err(damaged)?.unwrap_or_else(|| {
-        let (journal, io) = Journal::create(random_store_id(), sizes);
-        Recovered { journal, io, torn: None, leases: Leases::default(), settling: Settling::default() }
-    });
+    let mut recovered = recovery.finish(|| Journal::create(random_store_id(), sizes)).map_err(damaged)?;
     recovered.io.splice(0..0, unfinished);
     Ok(recovered)
 }
@@ -118,7 +151,7 @@ fn random_store_id() -> StoreId {
     StoreId(RandomState::new().hash_one(std::time::SystemTime::now()))
 }
 
-impl Backend for Embedded {
+impl<R: Rows + 'static> Backend for Store<R> {
     fn listen(&self, events: Events) {
         self.committer.settler.outlet().listen(events);
     }
@@ -136,21 +169,39 @@ impl Backend for Embedded {
     }
 
     fn load(&self, partition: PartitionId, id: InstanceId) {
-        self.read(|settler| settler.load(partition, id));
+        self.committer.settles.reading.put(Read::Load(partition, id));
+    }
+
+    fn timers(&self, partition: PartitionId, slots: Vec<Slot>, window: TimerWindow) {
+        self.committer.settles.reading.put(Read::Timers(partition, slots, window));
     }
 
     fn query(&self, query: QueryId, what: Query) {
-        self.read(|settler| settler.query(query, &what));
+        if self.committer.settler.query(query, what) {
+            self.committer.settles.reading.await_settle();
+            self.committer.pace.ask();
+        } else {
+            self.committer.settles.reading.put(Read::Queries { late: false });
+        }
     }
 
     fn settle(&self, position: Position) {
-        self.read(|settler| settler.settle_to(position));
+        if self.committer.settler.settle_to(position) {
+            self.committer.pace.ask();
+        }
+        self.committer.settler.outlet().deliver();
     }
 
     fn close(&self) {
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        // The writer first: it may still have something for the other to settle.
-        for (thread, close) in threads.into_iter().zip([Committer::close, Committer::close_chores]) {
+        // The writer first: it may still have something for the others, and so on.
+        let closes: [fn(&Committer<R>); 4] = [
+            Committer::close,
+            |committer| committer.pace.close(),
+            |committer| committer.chores.close(),
+            |committer| committer.settles.reading.close(),
+        ];
+        for (thread, close) in threads.into_iter().zip(closes) {
             close(&self.committer);
             // The thread that closes may be one of the store's own, in a listener that lets go of it.
             if thread.thread().id() != thread::current().id() && thread.join().is_err() {
@@ -161,8 +212,42 @@ impl Backend for Embedded {
     }
 }
 
-impl Drop for Embedded {
+impl<R: Rows> Drop for Store<R> {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl Backend for Embedded {
+    fn listen(&self, events: Events) {
+        self.0.listen(events);
+    }
+
+    fn acquire(&self, partition: PartitionId, slots: Vec<Slot>) {
+        self.0.acquire(partition, slots);
+    }
+
+    fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, hurry: Hurry) {
+        self.0.append(partition, epoch, checkpoints, hurry);
+    }
+
+    fn load(&self, partition: PartitionId, id: InstanceId) {
+        self.0.load(partition, id);
+    }
+
+    fn timers(&self, partition: PartitionId, slots: Vec<Slot>, window: TimerWindow) {
+        self.0.timers(partition, slots, window);
+    }
+
+    fn query(&self, query: QueryId, what: Query) {
+        self.0.query(query, what);
+    }
+
+    fn settle(&self, position: Position) {
+        self.0.settle(position);
+    }
+
+    fn close(&self) {
+        self.0.close();
     }
 }

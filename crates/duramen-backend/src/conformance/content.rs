@@ -5,7 +5,9 @@ use super::samples::{checkpoint, delta, event, numbered};
 use super::{Probe, Sample, Subject, Test};
 use crate::{Hurry, Query};
 use bytes::Bytes;
-use duramen_core::checkpoint::{Change, Delta, Outstanding, PairMark, Purged, RunClosed, Sent};
+use duramen_core::checkpoint::{
+    Change, Delta, Outstanding, PairMark, Purged, Queued, RunClosed, Sent, Task, Timer, TimerPlace, TimerWindow,
+};
 use duramen_core::ids::{InstanceId, Slot};
 use duramen_core::limits::{INSTANCE_ID_CHARS, PAYLOAD_BYTES, check_instance_id};
 use duramen_core::time::Time;
@@ -58,7 +60,9 @@ fn a_new_generation_leaves_the_old_run_behind(subject: &Subject) {
     let held = probe.acquire();
     let mut sample = Sample::new("eternal", 1);
     let first = [sample.start(event("<one")), sample.episode()].concat();
-    let mut second = vec![delta(Change::RunClosed(RunClosed { run: 1 }))];
+    // What the run leaves behind is written again: the history that holds its event goes.
+    let again = Task { again: true, ..sample.image.tasks[0].clone() };
+    let mut second = vec![delta(Change::Task(again)), delta(Change::RunClosed(RunClosed { run: 1 }))];
     let image = &mut sample.image;
     image.head.run = 2;
     image.history.clear();
@@ -76,15 +80,22 @@ fn what_is_purged_is_gone(subject: &Subject) {
     let begun = [old.start(event("<one")), old.episode(), old.arrive(event("<more"))].concat();
     // A new instance takes the id in the checkpoint that purges the old one.
     let mut new = Sample::new("again", 2);
-    let replaced = [vec![delta(Change::Purged(Purged { birth: 1 }))], new.start(event("<two"))].concat();
+    let replaced = [vec![delta(Change::Purged(Purged { birth: 1, run: 1 }))], new.start(event("<two"))].concat();
     probe.append(&held, numbered([begun, replaced]));
     now_and_later(subject, probe, |probe| {
         assert_eq!(probe.load("again").as_ref(), Some(&new.image));
         let outstanding = probe.acquire().outstanding;
-        assert_eq!(outstanding.ready, [(2, "again".to_owned())]);
-        assert!(outstanding.tasks.is_empty() && outstanding.timers.is_empty());
+        assert_eq!(outstanding.ready, [new.ready()]);
+        assert!(outstanding.tasks.is_empty() && probe.timers(0..=255, EVER).timers.is_empty());
         assert_eq!(probe.list(&Query { limit: 10, ..Query::default() }, || ()), ["again"]);
     });
+}
+
+/// All timers.
+const EVER: TimerWindow = TimerWindow { after: None, before: Time::MAX };
+
+fn place(timer: &Timer) -> TimerPlace {
+    TimerPlace { due: timer.due.map_or(Time::EPOCH, Time::from), key: timer.key.expect("it has one") }
 }
 
 fn outstanding_work_is_listed_in_order(subject: &Subject) {
@@ -110,20 +121,55 @@ fn outstanding_work_is_listed_in_order(subject: &Subject) {
         for sample in samples.iter().filter(mine) {
             let head = &sample.image.head;
             if head.birth != 3 {
-                expected.ready.push((head.birth, head.id.clone()));
+                expected.ready.push(sample.ready());
             }
-            expected.tasks.extend(sample.image.tasks.iter().map(|task| (head.id.clone(), task.clone())));
-            expected.timers.extend(sample.image.timers.iter().map(|timer| (head.id.clone(), timer.clone())));
+            expected.tasks.extend(sample.image.tasks.iter().map(|task| Queued {
+                key: task.key.expect("it has one"),
+                id: head.id.clone(),
+                name: task.name.clone(),
+                runs_as: task.runs_as.clone(),
+                action: task.action,
+            }));
         }
         expected
-            .timers
-            .sort_by_key(|(_, timer)| (timer.due.map(Time::from), timer.key.map(|key| (key.run, key.number))));
-        expected
+    };
+    let timers = |slots: &[Slot], window: TimerWindow| {
+        let mine = |sample: &&Sample| slots.contains(&InstanceId::from(sample.image.head.id.as_str()).slot());
+        let of = |sample: &Sample| {
+            let id = sample.image.head.id.clone();
+            sample.image.timers.iter().map(|timer| (id.clone(), timer.clone())).collect::<Vec<_>>()
+        };
+        let mut timers: Vec<_> = samples.iter().filter(mine).flat_map(of).collect();
+        timers.retain(|(_, timer)| {
+            place(timer).due < window.before && window.after.is_none_or(|after| place(timer) > after)
+        });
+        timers.sort_by_key(|(_, timer)| place(timer));
+        timers
     };
     now_and_later(subject, probe, |probe| {
         for slots in [0..=255, 0..=127, 128..=255] {
             let held = probe.acquire_slots(0, slots.clone());
-            assert_eq!(held.outstanding, expect(&slots.map(Slot).collect::<Vec<_>>()));
+            let mine = slots.clone().map(Slot).collect::<Vec<_>>();
+            assert_eq!(held.outstanding, expect(&mine));
+            let all = timers(&mine, EVER);
+            let middle = all.get(all.len() / 2).map(|(_, timer)| place(timer));
+            let some = TimerWindow { after: middle, before: Time::new(10_000, 0) };
+            let first = TimerWindow { after: None, before: middle.map_or(Time::MAX, |middle| middle.due) };
+            for window in [EVER, some, first] {
+                let due = probe.timers(slots.clone(), window);
+                assert_eq!(due.timers, timers(&mine, window));
+                assert_eq!(due.next, None, "so few are one page");
+                let places = all.iter().map(|(_, timer)| place(timer));
+                let mut behind = places.filter(|at| window.after.is_none_or(|after| *at > after)).map(|at| at.due);
+                let behind = behind.find(|due| *due >= window.before);
+                match behind {
+                    Some(behind) => {
+                        let beyond = due.beyond.expect("something is behind the stretch");
+                        assert!(window.before <= beyond && beyond <= behind, "{beyond:?} {behind:?}");
+                    }
+                    None => assert!(slots != (0..=255) || due.beyond.is_none(), "nothing is behind the stretch"),
+                }
+            }
         }
     });
 }

@@ -174,7 +174,7 @@ fn pages_stay_sound_while_rows_change(subject: &Subject) {
             let mut sample = Sample::new(&name(new), base + new).with(mine);
             write([sample.start(event("<")), sample.end(OrchestrationStatus::Completed, 6_000 + new as i64)].concat());
             if new % 2 == 0 {
-                write(vec![delta(Change::Purged(Purged { birth: base + new }))]);
+                write(vec![delta(Change::Purged(Purged { birth: base + new, run: base + new }))]);
             }
         });
         let unique: BTreeSet<_> = seen.iter().collect();

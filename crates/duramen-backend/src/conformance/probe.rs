@@ -2,7 +2,7 @@
 
 use super::Subject;
 use crate::{Backend, Event, Events, Hurry, Page, Query, QueryId};
-use duramen_core::checkpoint::{Checkpoint, Image, Outstanding};
+use duramen_core::checkpoint::{Checkpoint, DueTimers, Image, Outstanding, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
 use std::cell::Cell;
 use std::sync::mpsc::{self, Receiver};
@@ -19,6 +19,8 @@ pub struct Probe {
     events: Receiver<Event>,
     queries: Cell<u64>,
     settled: Cell<Position>,
+    /// The last position that was said to be durable.
+    durable: Cell<Position>,
 }
 
 /// A lease as the probe got it.
@@ -43,7 +45,13 @@ impl Probe {
             let _ = sender.lock().expect("the probe does not panic with the lock held").send(event);
         });
         backend.listen(listen);
-        Self { backend, events, queries: Cell::new(0), settled: Cell::new(Position(0)) }
+        Self {
+            backend,
+            events,
+            queries: Cell::new(0),
+            settled: Cell::new(Position(0)),
+            durable: Cell::new(Position(0)),
+        }
     }
 
     /// The next event; settle positions are noted, checked and passed over.
@@ -125,6 +133,7 @@ impl Probe {
         match self.next() {
             Event::Appended { partition, epoch, number, position } => {
                 assert_eq!((partition, epoch, number), (held.partition, held.epoch, expected));
+                self.durable.set(position);
                 position
             }
             other => panic!("expected Appended {expected}, got {other:?}"),
@@ -150,8 +159,26 @@ impl Probe {
         }
     }
 
-    /// Loads an instance.
+    /// Timers of a stretch in these slots.
+    pub fn timers(&self, slots: impl IntoIterator<Item = u8>, window: TimerWindow) -> DueTimers {
+        self.settle_all();
+        self.backend.timers(PartitionId(0), slots.into_iter().map(Slot).collect(), window);
+        match self.next() {
+            Event::Timers { partition: PartitionId(0), due } => due,
+            other => panic!("expected Timers, got {other:?}"),
+        }
+    }
+
+    /// Waits until everything that was said to be durable is settled: a load gives what is.
+    fn settle_all(&self) {
+        if self.settled.get() < self.durable.get() {
+            self.await_settled(self.durable.get());
+        }
+    }
+
+    /// Loads an instance, as it is once everything that was said to be durable is settled.
     pub fn load(&self, id: &str) -> Option<Image> {
+        self.settle_all();
         self.backend.load(PartitionId(0), InstanceId::from(id));
         match self.next() {
             Event::Loaded { partition: PartitionId(0), id: got, image } if got.as_str() == id => {

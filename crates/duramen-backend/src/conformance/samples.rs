@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use duramen_core::checkpoint::{
-    Arrived, Change, Checkpoint, CustomStatus, Delta, Head, HistoryParts, Image, Parent, Part, Place, Tail, Taken,
-    Task, TaskKey, Text, Timer, TimerKey,
+    Arrived, Change, Checkpoint, CustomStatus, Delta, Head, HistoryParts, Image, Parent, Part, Place, Ready, Tail,
+    Taken, Task, TaskKey, Text, Timer, TimerKey,
 };
 use duramen_proto::{OrchestrationStatus, Timestamp};
 
@@ -33,6 +33,7 @@ impl Sample {
             execution_id: format!("execution-{birth}"),
             name: "Greet".into(),
             created: at(1_000 + birth as i64),
+            begins_run: true,
             ..Head::default()
         };
         let tail = Tail { birth, status: OrchestrationStatus::Pending.into(), updated: at(1), ..Tail::default() };
@@ -65,7 +66,8 @@ impl Sample {
     pub fn start(&mut self, event: Bytes) -> Vec<Delta> {
         if !event.is_empty() {
             let part = Some(Place::Inbox(self.image.tail.next_arrival).into());
-            self.image.head.input = Some(Text { part, start: 1, length: event.len() as u32 - 1 });
+            let (length, run) = (event.len() as u32 - 1, self.image.head.run);
+            self.image.head.input = Some(Text { part, start: 1, length, run });
         }
         // The head points to an entry that arrives behind it.
         let mut deltas = vec![delta(Change::Head(Box::new(self.image.head.clone())))];
@@ -73,9 +75,23 @@ impl Sample {
         deltas
     }
 
+    /// What an owner of its slot is told while something is in its inbox.
+    pub fn ready(&self) -> Ready {
+        let head = &self.image.head;
+        Ready {
+            birth: head.birth,
+            run: head.run,
+            id: head.id.clone(),
+            name: head.name.clone(),
+            version: head.version.clone(),
+            terminating: self.image.tail.terminating,
+        }
+    }
+
     /// An event arrives.
     pub fn arrive(&mut self, event: Bytes) -> Vec<Delta> {
-        let arrived = Arrived { run: self.image.head.run, sequence: self.image.tail.next_arrival, event };
+        let Head { birth, run, .. } = self.image.head;
+        let arrived = Arrived { birth, run, sequence: self.image.tail.next_arrival, event };
         self.image.tail.next_arrival += 1;
         self.image.inbox.push(arrived.clone());
         vec![delta(Change::Arrived(arrived)), self.tail()]
@@ -88,6 +104,7 @@ impl Sample {
         let scheduled = Bytes::from(format!("task {}", self.image.tail.next_task));
         let mut parts: Vec<Part> = taken.iter().map(|entry| Place::Inbox(entry.sequence).into()).collect();
         parts.push(Place::Here(scheduled.clone()).into());
+        let first = self.image.history.len() as u64;
         self.image.history.extend(taken.iter().map(|entry| entry.event.clone()));
         let index = self.image.history.len() as u64;
         self.image.history.push(scheduled.clone());
@@ -96,8 +113,8 @@ impl Sample {
             run,
             execution_id: self.image.head.execution_id.clone(),
             event: Some(Place::History(index).into()),
-            version: None,
-            failed_dispatches: 0,
+            name: "Charge".into(),
+            ..Task::default()
         };
         let number = self.image.tail.next_timer;
         let due = at(10_000 - number as i64);
@@ -108,7 +125,7 @@ impl Sample {
         let status = CustomStatus { birth, value: Some(format!("at {index}")), set_by: run };
         self.image.custom_status = Some(status.clone());
         let deltas = vec![
-            delta(Change::History(HistoryParts { run, parts, replace: false })),
+            delta(Change::History(HistoryParts { run, parts, replace: false, first })),
             delta(Change::Taken(Taken { run, sequences: taken.iter().map(|entry| entry.sequence).collect() })),
             delta(Change::Task(task.clone())),
             delta(Change::Timer(timer.clone())),
@@ -135,10 +152,11 @@ impl Sample {
             run,
             parts: vec![Place::Here(ending).into()],
             replace: false,
+            first: index,
         })));
         self.image.tail.status = status.into();
         self.image.tail.completed = at(seconds);
-        self.image.tail.output = Some(Text { part: Some(Place::History(index).into()), start: 1, length });
+        self.image.tail.output = Some(Text { part: Some(Place::History(index).into()), start: 1, length, run });
         deltas.push(self.tail());
         deltas
     }

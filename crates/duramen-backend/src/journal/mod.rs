@@ -27,7 +27,7 @@ mod writer;
 pub use header::{BLOCK, BatchHeader, FORMAT, SegmentHeader};
 pub use opening::{JournalError, Opened, Opening, Tail};
 pub use record::{Frame, Record};
-pub use writer::{Journal, Plan, SegmentSizes};
+pub use writer::{Journal, Plan, Recycling, SegmentSizes};
 
 use bytes::Bytes;
 

@@ -63,6 +63,18 @@ pub struct Plan {
     pub io: Vec<Io>,
 }
 
+/// A segment that is taken out of use.
+#[derive(Debug)]
+pub struct Recycling {
+    /// What it becomes, if it stays.
+    segment: Option<Segment>,
+    /// What does it.
+    pub io: Vec<Io>,
+}
+
+/// Empty segments that are kept: as many as settling may lag behind.
+const READY: usize = 4;
+
 impl Journal {
     /// The journal of a new store, and what makes its first segment.
     pub fn create(store: StoreId, sizes: SegmentSizes) -> (Self, Vec<Io>) {
@@ -170,13 +182,17 @@ impl Journal {
     /// A planned segment has been made. If a later one has come into use meanwhile it stays empty
     /// for ever, and goes when it is recycled.
     pub fn prepared(&mut self, plan: Plan) {
-        let at = self.segments.partition_point(|segment| segment.number < plan.segment.number);
+        self.made(plan.segment);
+    }
+
+    fn made(&mut self, made: Segment) {
+        let at = self.segments.partition_point(|segment| segment.number < made.number);
         if at < self.segments.len() {
             let last = at.checked_sub(1).map_or(0, |before| self.segments[before].last);
-            self.segments.insert(at, Segment { last, ..plan.segment });
+            self.segments.insert(at, Segment { last, ..made });
         } else {
-            let at = self.ready.partition_point(|segment| segment.number < plan.segment.number);
-            self.ready.insert(at, plan.segment);
+            let at = self.ready.partition_point(|segment| segment.number < made.number);
+            self.ready.insert(at, made);
         }
     }
 
@@ -187,30 +203,41 @@ impl Journal {
         self.current().size - self.offset >= space || self.ready.iter().any(fits)
     }
 
-    /// Turns the oldest segments, all of whose batches lie at or below a settled position, into new
-    /// ones that are ready to be written, or removes those of a size of their own. A segment stays
-    /// until a batch behind it is synced: a journal never loses its end. The journal counts on what is returned being done at once.
-    pub fn recycle(&mut self, settled: Position) -> Vec<Io> {
-        let mut io = Vec::new();
-        while self.segments.len() > 1 && self.segments[0].last <= settled.0 && self.segments[0].last < self.synced {
-            let Some(old) = self.segments.pop_front() else { break };
-            let file = segment_file(old.number);
-            // Each change of a name is durable before the next: were one of them lost and a later one
-            // kept, a hole would stand in the middle, or an old name on a file with a new header.
-            if old.size != self.sizes.next || self.ready.len() >= 2 {
-                io.push(Io::Remove { file });
-            } else {
-                let segment = self.number(old.size);
-                let unfinished = unfinished(segment.number);
-                io.push(Io::Rename { from: file, to: unfinished.clone() });
-                io.push(Io::SyncFolder);
-                // What is left in it names the old number and counts for nothing.
-                self.finish(segment, unfinished, &mut io);
-                self.ready.push_back(segment);
-            }
-            io.push(Io::SyncFolder);
+    /// Takes the oldest segment out of use if all of its batches lie at or below a settled position:
+    /// it becomes a new one that is ready to be written, or goes if there are enough of those or if it
+    /// has a size of its own. A segment stays until a batch behind it is synced: a journal never loses
+    /// its end. One is recycled at a time; give it back with [`Journal::recycled`].
+    pub fn recycle(&mut self, settled: Position) -> Option<Recycling> {
+        let oldest = *self.segments.front()?;
+        if self.segments.len() < 2 || oldest.last > settled.0 || oldest.last >= self.synced {
+            return None;
         }
-        io
+        self.segments.pop_front();
+        let file = segment_file(oldest.number);
+        // Each change of a name is durable before the next: were one of them lost and a later one
+        // kept, a hole would stand in the middle, or an old name on a file with a new header.
+        let mut io = Vec::new();
+        let segment = if oldest.size != self.sizes.next || self.ready.len() >= READY {
+            io.push(Io::Remove { file });
+            None
+        } else {
+            let segment = self.number(oldest.size);
+            let unfinished = unfinished(segment.number);
+            io.push(Io::Rename { from: file, to: unfinished.clone() });
+            io.push(Io::SyncFolder);
+            // What is left in it names the old number and counts for nothing.
+            self.finish(segment, unfinished, &mut io);
+            Some(segment)
+        };
+        io.push(Io::SyncFolder);
+        Some(Recycling { segment, io })
+    }
+
+    /// What a recycling takes has been done.
+    pub fn recycled(&mut self, recycling: Recycling) {
+        if let Some(segment) = recycling.segment {
+            self.made(segment);
+        }
     }
 
     fn current(&self) -> Segment {

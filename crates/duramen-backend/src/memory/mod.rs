@@ -12,13 +12,12 @@ mod tests;
 
 use crate::disk::Disk;
 use crate::journal::{Frame, Io, Journal, SegmentSizes, is_unfinished, segment_number};
-use crate::leases::Leases;
-use crate::recovery::{Recovered, Recovery, RecoveryError};
-use crate::settler::Settler;
+use crate::recovery::{Recovery, RecoveryError};
+use crate::settler::{Settled, Settler};
 use crate::submission::{Queue, Submitted, fill};
-use crate::tables::Settling;
+use crate::tables::Tables;
 use crate::{Backend, Events, Failure, Hurry, Query, QueryId};
-use duramen_core::checkpoint::Checkpoint;
+use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
 use duramen_core::planted::{self, Bug};
 use std::io;
@@ -33,20 +32,27 @@ pub struct MemoryOptions {
     pub sizes: SegmentSizes,
     /// Whether appends wait for [`Memory::step`].
     pub in_steps: bool,
+    /// Whether settling waits for [`Memory::settle_now`], or for somebody who asks for it.
+    pub settles_late: bool,
 }
 
 impl Default for MemoryOptions {
     fn default() -> Self {
         // Small segments: a hub in a test should not cost 64 MiB.
-        Self { store: StoreId(1), sizes: SegmentSizes { first: 1 << 18, next: 1 << 20 }, in_steps: false }
+        Self {
+            store: StoreId(1),
+            sizes: SegmentSizes { first: 1 << 18, next: 1 << 20 },
+            in_steps: false,
+            settles_late: false,
+        }
     }
 }
 
 /// A store on a simulated disk.
 pub struct Memory {
-    in_steps: bool,
+    options: MemoryOptions,
     disk: Disk,
-    settler: Settler,
+    settler: Settler<Tables>,
     state: Mutex<State>,
 }
 
@@ -87,7 +93,7 @@ impl Memory {
 
     /// The store on this disk, as it is after whatever happened to it.
     pub fn open(disk: Disk, options: MemoryOptions) -> Result<Self, MemoryError> {
-        let mut recovery = Recovery::new(options.sizes);
+        let mut recovery = Recovery::new(disk.tables(), options.sizes)?;
         for file in disk.list() {
             if is_unfinished(&file) {
                 disk.perform(&Io::Remove { file })?;
@@ -95,17 +101,14 @@ impl Memory {
                 recovery.segment(&file, disk.read(&file)?)?;
             }
         }
-        let recovered = recovery.finish()?.unwrap_or_else(|| {
-            let (journal, io) = Journal::create(options.store, options.sizes);
-            Recovered { journal, io, torn: None, leases: Leases::default(), settling: Settling::default() }
-        });
+        let recovered = recovery.finish(|| Journal::create(options.store, options.sizes))?;
         let believed = planted::has(Bug::UnsyncedTailBelieved) && !disk.list().is_empty();
         let performed = |io: &&Io| !believed || !matches!(io, Io::Write { .. } | Io::Sync { .. });
         recovered.io.iter().filter(performed).try_for_each(|io| disk.perform(io))?;
-        Ok(Self {
-            in_steps: options.in_steps,
+        let memory = Self {
+            options,
             disk,
-            settler: Settler::new(recovered.journal.store(), recovered.settling),
+            settler: recovered.settler,
             state: Mutex::new(State {
                 queue: Queue::new(recovered.leases),
                 journal: recovered.journal,
@@ -113,7 +116,9 @@ impl Memory {
                 written: None,
                 closed: false,
             }),
-        })
+        };
+        memory.settle_locked(&mut memory.state());
+        Ok(memory)
     }
 
     /// The disk that the store is on.
@@ -141,9 +146,40 @@ impl Memory {
         }
     }
 
-    /// How many rows the tables have of what is open: inbox entries, tasks and timers.
+    /// Settles everything that is durable.
+    pub fn settle_now(&self) {
+        self.settle_locked(&mut self.state());
+        self.settler.outlet().deliver();
+    }
+
+    /// How many rows the tables have of what is open, with everything settled: inbox entries, tasks
+    /// and timers.
     pub fn open_rows(&self) -> usize {
-        self.settler.open_rows()
+        self.settle_now();
+        self.settler.rows().open_rows()
+    }
+
+    /// Settles, and takes segments back into use that are not needed any more.
+    fn settle_locked(&self, state: &mut State) {
+        let Settled::Done = self.settler.settle() else { return };
+        if state.written.is_none() {
+            while let Some(recycling) = state.journal.recycle(self.settler.settled()) {
+                if let Err(error) = recycling.io.iter().try_for_each(|io| self.disk.perform(io)) {
+                    return self.settler.fail(failure("recycle a segment", &error));
+                }
+                state.journal.recycled(recycling);
+            }
+        }
+        for (query, what, _) in self.settler.due_queries(false) {
+            self.settler.answer(query, &what, None);
+        }
+    }
+
+    /// Settles if that is what is wanted now.
+    fn settle_if_due(&self, state: &mut State) {
+        if !self.options.settles_late || self.settler.is_asked_for() {
+            self.settle_locked(state);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -161,7 +197,7 @@ impl Memory {
             }
             state.journal.synced();
             self.settler.committed(batch, position);
-            self.settler.settle();
+            self.settle_if_due(state);
             return true;
         }
         let mut waiting = state.queue.take();
@@ -192,16 +228,19 @@ impl Memory {
         if let Err(failure) = submit(&mut state.queue) {
             self.settler.fail(failure);
         }
-        if !self.in_steps {
+        if !self.options.in_steps {
             while self.step_locked(&mut state) {}
         }
         drop(state);
         self.settler.outlet().deliver();
     }
 
-    fn read(&self, read: impl FnOnce(&Settler)) {
-        if !self.state().closed {
+    fn read(&self, read: impl FnOnce(&Settler<Tables>)) {
+        let mut state = self.state();
+        if !state.closed {
             read(&self.settler);
+            self.settle_if_due(&mut state);
+            drop(state);
             self.settler.outlet().deliver();
         }
     }
@@ -232,12 +271,20 @@ impl Backend for Memory {
         self.read(|settler| settler.load(partition, id));
     }
 
+    fn timers(&self, partition: PartitionId, slots: Vec<Slot>, window: TimerWindow) {
+        self.read(|settler| settler.timers(partition, &slots, window));
+    }
+
     fn query(&self, query: QueryId, what: Query) {
-        self.read(|settler| settler.query(query, &what));
+        self.read(|settler| {
+            settler.query(query, what);
+        });
     }
 
     fn settle(&self, position: Position) {
-        self.read(|settler| settler.settle_to(position));
+        self.read(|settler| {
+            settler.settle_to(position);
+        });
     }
 
     fn close(&self) {

@@ -1,72 +1,96 @@
 //! Reading what an owner of slots needs: whole instances, and what was under way.
 
-use super::fold::time;
-use super::{Instance, Tables};
-use duramen_core::checkpoint::{Arrived, Image, Outstanding, PairMark, Sent, TaskKey};
-use duramen_core::ids::{InstanceId, Slot};
-use std::ops::RangeInclusive;
+use super::Contents;
+use super::write::time;
+use crate::Damage;
+use crate::buffer::tasks_of;
+use crate::rows::{SlotSet, TIMER_PAGE, marks};
+use duramen_core::checkpoint::{
+    Arrived, DueTimers, Image, Outstanding, PairMark, Part, Place, Queued, Ready, Sent, Task, Timer, TimerPlace,
+    TimerWindow,
+};
+use duramen_core::ids::Slot;
 
-/// The keys that the tasks of an instance can have.
-pub(super) fn tasks_of(birth: u64) -> RangeInclusive<TaskKey> {
-    TaskKey { birth, number: 0 }..=TaskKey { birth, number: u64::MAX }
-}
-
-impl Tables {
-    /// An instance with all that it has.
-    pub fn load(&self, id: &str) -> Option<Image> {
-        let birth = *self.by_id.get(id)?;
-        let row = self.instances.get(&birth)?;
-        let run = row.head.run;
+impl Contents {
+    pub(super) fn load(&self, id: &str) -> Result<Option<Image>, Damage> {
+        let Some(row) = self.by_id.get(id).and_then(|birth| self.instances.get(birth)) else { return Ok(None) };
+        let (birth, run) = (row.head.birth, row.head.run);
         let of_run = (run, 0)..=(run, u64::MAX);
-        let inbox = self.inbox.range(of_run.clone());
-        Some(Image {
+        let arrived = |(&(run, sequence), (birth, event)): (&(u64, u64), &(u64, bytes::Bytes))| {
+            let (birth, event) = (*birth, event.clone());
+            Arrived { birth, run, sequence, event }
+        };
+        Ok(Some(Image {
             head: row.head.clone(),
             tail: row.tail.clone(),
             custom_status: row.custom_status.clone(),
-            history: self.runs.get(&run).map(|row| row.history.clone()).unwrap_or_default(),
-            inbox: inbox.map(|(&(run, sequence), event)| Arrived { run, sequence, event: event.clone() }).collect(),
-            tasks: self.tasks.range(tasks_of(birth)).map(|(_, task)| task.clone()).collect(),
+            history: self.histories.get(&run).cloned().unwrap_or_default(),
+            inbox: self.inbox.range(of_run.clone()).map(arrived).collect(),
+            tasks: self
+                .tasks
+                .range(tasks_of(birth))
+                .map(|(_, task)| self.with_event(task))
+                .collect::<Result<_, _>>()?,
             timers: self.timers.range(of_run).map(|(_, timer)| timer.clone()).collect(),
-        })
+        }))
     }
 
-    /// What is under way in these slots. Its cost is that of all that is under way.
-    pub fn outstanding(&self, slots: &[Slot]) -> Outstanding {
-        let mut mine = [false; Slot::COUNT];
-        slots.iter().for_each(|slot| mine[usize::from(slot.0)] = true);
-        let holds = |slot: u32| mine.get(slot as usize).copied().unwrap_or(false);
-        let holds_instance = |row: &&Instance| mine[usize::from(InstanceId::new(row.id.clone()).slot().0)];
-        let owner = |birth: u64| self.instances.get(&birth).filter(holds_instance);
+    /// A task with its event, which may stand in the history of its run.
+    fn with_event(&self, task: &Task) -> Result<Task, Damage> {
+        let Some(Part { place: Some(Place::History(index)) }) = task.event else { return Ok(task.clone()) };
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        let event = self.histories.get(&task.run).and_then(|history| history.get(at));
+        let event =
+            event.ok_or(Damage::NoRow { change: "Task", what: "history event", number: index, of: task.run })?;
+        Ok(Task { event: Some(Place::Here(event.clone()).into()), ..task.clone() })
+    }
 
-        let mut ready = Vec::new();
-        let mut seen = None;
-        for &(run, _) in self.inbox.keys() {
-            if seen.replace(run) == Some(run) {
-                continue;
-            }
-            let row = self.runs.get(&run).and_then(|row| owner(row.birth)).filter(|row| row.head.run == run);
-            ready.extend(row.map(|row| (row.head.birth, row.head.id.clone())));
-        }
-        ready.sort_unstable();
+    /// Its cost is that of all that is under way.
+    pub(super) fn outstanding(&self, slots: &[Slot]) -> Outstanding {
+        let mine = SlotSet::new(slots);
+        let owner = |birth: u64| self.instances.get(&birth).filter(|row| mine.holds_instance(&row.id));
 
-        let tasks = self.tasks.iter().filter_map(|(key, task)| Some((owner(key.birth)?.head.id.clone(), task.clone())));
-        let timers =
-            self.timers.values().filter_map(|timer| Some((owner(timer.birth)?.head.id.clone(), timer.clone())));
-        let mut timers: Vec<_> = timers.collect();
-        timers.sort_by_key(|(_, timer)| (time(timer.due), timer.key.map(|key| (key.run, key.number))));
-
-        let mark = |(&(source, target), &sequence): (&(u32, u32), &u64)| PairMark { source, target, sequence };
+        let mut births: Vec<u64> = self.inbox.iter().map(|(_, (birth, _))| *birth).collect();
+        births.sort_unstable();
+        births.dedup();
+        let ready = births.into_iter().filter_map(owner).map(|row| Ready {
+            birth: row.head.birth,
+            run: row.head.run,
+            id: row.head.id.clone(),
+            name: row.head.name.clone(),
+            version: row.head.version.clone(),
+            terminating: row.tail.terminating,
+        });
+        let tasks = self.tasks.iter().filter_map(|(key, task)| {
+            let id = owner(key.birth)?.head.id.clone();
+            Some(Queued { key: *key, id, name: task.name.clone(), runs_as: task.runs_as.clone(), action: task.action })
+        });
         let message = |(&(source, target, sequence), message): (&(u32, u32, u64), &bytes::Bytes)| Sent {
             mark: Some(PairMark { source, target, sequence }),
             message: message.clone(),
         };
         Outstanding {
-            ready,
+            ready: ready.collect(),
             tasks: tasks.collect(),
-            timers,
-            outbox: self.outbox.iter().filter(|(key, _)| holds(key.0)).map(message).collect(),
-            received: self.received.iter().filter(|(pair, _)| holds(pair.1)).map(mark).collect(),
-            sent: self.sent.iter().filter(|(pair, _)| holds(pair.0)).map(mark).collect(),
+            outbox: self.outbox.iter().filter(|(key, _)| mine.holds(key.0)).map(message).collect(),
+            received: marks(&self.received, |pair| mine.holds(pair.1)),
+            sent: marks(&self.sent, |pair| mine.holds(pair.0)),
         }
+    }
+
+    /// Looks at all timers: there are few in memory, and no index.
+    pub(super) fn due_timers(&self, slots: &[Slot], window: TimerWindow) -> DueTimers {
+        let place = |timer: &Timer| TimerPlace { due: time(timer.due), key: timer.key.unwrap_or_default() };
+        let mine = SlotSet::new(slots);
+        let owner = |timer: &Timer| self.instances.get(&timer.birth).filter(|row| mine.holds_instance(&row.id));
+        let mut due: Vec<_> = self.timers.values().map(|timer| (place(timer), timer)).collect();
+        due.retain(|(at, _)| window.after.is_none_or(|after| *at > after));
+        due.sort_by_key(|(at, _)| *at);
+        let behind = due.split_off(due.partition_point(|(at, _)| at.due < window.before));
+        let next = (due.len() > TIMER_PAGE).then(|| due[TIMER_PAGE - 1].0);
+        due.truncate(TIMER_PAGE);
+        let beyond = behind.iter().find(|(_, timer)| owner(timer).is_some()).map(|(at, _)| at.due);
+        let timers = due.into_iter().filter_map(|(_, timer)| Some((owner(timer)?.head.id.clone(), timer.clone())));
+        DueTimers { timers: timers.collect(), next, beyond: beyond.filter(|_| next.is_none()) }
     }
 }

@@ -1,35 +1,37 @@
-//! Rows in memory: what all settled checkpoints amount to.
+//! Rows in memory.
 //!
-//! The rows are laid out as they would be in a database: instances by birth, histories by run, and
-//! flat ordered maps for what is open (inbox entries, tasks, timers, messages), so that starting up
-//! costs what is outstanding and not what is stored. Payloads are shared `Bytes`, never copied: a
-//! reference to an inbox entry or a history event is resolved when it is folded.
-//!
-//! [`Tables`] changes only by folding; [`Settling`] holds back what is durable and not yet settled.
+//! They are laid out as they would be in a database: instances by birth, histories by run, and flat
+//! ordered maps for what is open (inbox entries, tasks, timers, messages), so that starting up costs
+//! what is outstanding and not what is stored. Payloads are shared `Bytes`, never copied.
 
-mod damage;
-mod fold;
 mod load;
 mod query;
-mod settling;
 #[cfg(test)]
 mod tests;
+mod write;
 
-pub use damage::Damage;
-pub use settling::Settling;
-
+use crate::rows::{Changes, Rows, RowsError, Standing};
+use crate::{Page, Query};
 use bytes::Bytes;
-use duramen_core::checkpoint::{CustomStatus, Head, Tail, Task, TaskKey, Timer};
+use duramen_core::checkpoint::{
+    CustomStatus, DueTimers, Head, Image, Outstanding, Tail, Task, TaskKey, Timer, TimerWindow,
+};
+use duramen_core::ids::Slot;
 use duramen_core::time::Time;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Rows in memory. Clones are the same rows.
+#[derive(Clone, Default)]
+pub struct Tables(Arc<Mutex<Contents>>);
 
 /// All rows of a store.
-#[derive(Default)]
-pub struct Tables {
+#[derive(Clone, Default)]
+struct Contents {
+    standing: Option<Standing>,
     instances: HashMap<u64, Instance>,
-    runs: HashMap<u64, Run>,
-    inbox: BTreeMap<(u64, u64), Bytes>,
+    histories: HashMap<u64, Vec<Bytes>>,
+    inbox: BTreeMap<(u64, u64), (u64, Bytes)>,
     tasks: BTreeMap<TaskKey, Task>,
     timers: BTreeMap<(u64, u64), Timer>,
     outbox: BTreeMap<(u32, u32, u64), Bytes>,
@@ -43,6 +45,7 @@ pub struct Tables {
 
 /// The row of an instance. Head and tail are kept as they came, and beside them what their texts
 /// pointed to at that time.
+#[derive(Clone)]
 struct Instance {
     id: Arc<str>,
     head: Head,
@@ -50,31 +53,67 @@ struct Instance {
     tail: Tail,
     output: Option<Bytes>,
     custom_status: Option<CustomStatus>,
-    /// Runs before the current one that have not been closed; mostly none.
-    elder: Vec<u64>,
 }
 
-/// A run that has not been closed.
-#[derive(Default)]
-struct Run {
-    /// Whose it is; 0 until its head comes, which it does within the same checkpoint.
-    birth: u64,
-    history: Vec<Bytes>,
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let contents = self.contents();
+        f.debug_struct("Tables").field("standing", &contents.standing).finish_non_exhaustive()
+    }
 }
 
 impl Tables {
-    /// How many instances there are.
-    pub fn len(&self) -> usize {
-        self.instances.len()
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same rows, from now on apart from these.
+    pub(crate) fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.contents().clone())))
     }
 
     /// How many rows there are of what is open: inbox entries, tasks and timers.
     pub fn open_rows(&self) -> usize {
-        self.inbox.len() + self.tasks.len() + self.timers.len()
+        let contents = self.contents();
+        contents.inbox.len() + contents.tasks.len() + contents.timers.len()
+    }
+}
+
+impl Rows for Tables {
+    fn standing(&self) -> Result<Option<Standing>, RowsError> {
+        Ok(self.contents().standing)
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.instances.is_empty()
+    fn write(&self, changes: &Changes) -> Result<(), RowsError> {
+        Ok(self.contents().apply(changes.clone())?)
+    }
+
+    fn arrived(&self, run: u64, sequence: u64) -> Result<Option<Bytes>, RowsError> {
+        Ok(self.contents().inbox.get(&(run, sequence)).map(|(_, event)| event.clone()))
+    }
+
+    fn history(&self, run: u64, index: u64) -> Result<Option<Bytes>, RowsError> {
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        Ok(self.contents().histories.get(&run).and_then(|history| history.get(at).cloned()))
+    }
+
+    fn task(&self, key: TaskKey) -> Result<Option<Task>, RowsError> {
+        Ok(self.contents().tasks.get(&key).cloned())
+    }
+
+    fn load(&self, id: &str) -> Result<Option<Image>, RowsError> {
+        Ok(self.contents().load(id)?)
+    }
+
+    fn query(&self, query: &Query) -> Result<Page, RowsError> {
+        Ok(self.contents().page(query))
+    }
+
+    fn outstanding(&self, slots: &[Slot]) -> Result<Outstanding, RowsError> {
+        Ok(self.contents().outstanding(slots))
+    }
+
+    fn timers(&self, slots: &[Slot], window: TimerWindow) -> Result<DueTimers, RowsError> {
+        Ok(self.contents().due_timers(slots, window))
     }
 }

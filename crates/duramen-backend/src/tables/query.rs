@@ -1,18 +1,15 @@
 //! Lists of instances.
 
-use super::fold::time;
-use super::{Instance, Tables};
+use super::write::time;
+use super::{Contents, Instance};
+use crate::rows::QUERY_SCAN;
 use crate::{Cursor, Order, Page, Query};
 use duramen_core::checkpoint::Row;
 use duramen_core::time::Time;
 use std::ops::Bound;
 
-/// Rows that one query looks at. What it has found by then is its page, with a cursor.
-pub(super) const QUERY_SCAN: usize = 20_000;
-
-impl Tables {
-    /// A page of rows. A cursor of another order than the query's gives an empty page.
-    pub fn query(&self, query: &Query) -> Page {
+impl Contents {
+    pub(super) fn page(&self, query: &Query) -> Page {
         let mut page = Page::default();
         let limit = query.limit.max(1);
         let mut last = None;
@@ -28,7 +25,7 @@ impl Tables {
                     });
                     break;
                 }
-                page.rows.push(self.row(row));
+                page.rows.push(if query.bare { bare(row) } else { self.row(row) });
             }
             last = Some(cursor(query, &row.id, time(row.head.created), row.head.birth, time(row.tail.completed)));
         }
@@ -96,9 +93,15 @@ impl Tables {
             custom_status: row.custom_status.clone(),
             input: row.input.clone(),
             output: row.output.clone(),
-            last_event: self.runs.get(&row.head.run).filter(|_| ended).and_then(|run| run.history.last().cloned()),
+            last_event: self.histories.get(&row.head.run).filter(|_| ended).and_then(|history| history.last().cloned()),
         }
     }
+}
+
+/// Without its payloads.
+fn bare(row: &Instance) -> Row {
+    let (head, tail) = (row.head.clone(), row.tail.clone());
+    Row { head, tail, custom_status: None, input: None, output: None, last_event: None }
 }
 
 fn place(row: &Instance) -> (Time, u64) {

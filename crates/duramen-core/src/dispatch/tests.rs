@@ -329,3 +329,20 @@ fn what_began_before_the_hub_waits_before_it_goes_to_a_connection_without_tokens
     dispatcher.offer(PARTITION, old, at(12));
     assert_eq!(granted_at(&mut dispatcher, at(12)).len(), 1);
 }
+
+#[test]
+fn a_clock_that_is_set_back_keeps_nothing_from_a_connection_for_longer_than_the_pause() {
+    let mut dispatcher = Dispatcher::new();
+    let late = Time::new(10_000, 0);
+    dispatcher.opened(PARTITION, Epoch(1), late);
+    dispatcher.join(WorkerId(1), worker(1, 1));
+    dispatcher.offer(PARTITION, offer("A", None, 1, 0), late);
+    let mut out = vec![];
+    dispatcher.grants(late, &mut out);
+    assert!(out.is_empty(), "it may still be out elsewhere");
+    let early = Time::new(1_000, 0);
+    dispatcher.grants(early, &mut out);
+    assert!(out.is_empty());
+    dispatcher.grants(early.plus(UNSHOWN_PAUSE), &mut out);
+    assert_eq!(out.len(), 1);
+}

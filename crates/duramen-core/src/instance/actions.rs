@@ -5,7 +5,7 @@
 
 use super::birth::NextGeneration;
 use super::ending::Ending;
-use super::{Function, Instance};
+use super::{Instance, offer_of};
 use crate::checkpoint::{Change, Parent, Part, Place, Task, TaskKey};
 use crate::event::{self, Kind};
 use crate::ids::{InstanceId, child_id};
@@ -35,8 +35,8 @@ pub(super) const FIRE_AND_FORGET: &str = "FireAndForget";
 pub(super) struct Applied {
     /// The actions' history events, in order; already in the history in memory.
     pub(super) events: Vec<Bytes>,
-    /// Tasks, where in the history their events stand, and what they run.
-    tasks: Vec<(Task, u64, Function)>,
+    /// Tasks, and where in the history their events stand.
+    tasks: Vec<(Task, u64)>,
     timers: Vec<(Time, i32)>,
     /// Events for the instance itself, encoded.
     to_itself: Vec<Bytes>,
@@ -120,24 +120,28 @@ impl Instance {
 
     fn schedule_task(&mut self, id: i32, task: ScheduleTaskAction, applied: &mut Applied, ledger: &Ledger) {
         let ScheduleTaskAction { name, version, input, tags, parent_trace_context } = task;
-        let function = Function::new(&name, version.as_deref().or(self.head.version.as_deref()));
         let scheduled = TaskScheduledEvent { name, version, input, parent_trace_context, tags };
+        let task = self.new_task(id, &scheduled);
         let event = self.record(id, EventType::TaskScheduled(scheduled), applied, ledger);
         let index = self.history.len() as u64 - 1;
-        applied.tasks.push((self.new_task(event), index, function));
+        applied.tasks.push((Task { event: Some(Place::Here(event).into()), ..task }, index));
     }
 
-    /// A task for an encoded TaskScheduled; it is not written yet.
-    pub(super) fn new_task(&mut self, event: Bytes) -> Task {
+    /// A task for a TaskScheduled, still without that event; it is not written yet.
+    pub(super) fn new_task(&mut self, action: i32, scheduled: &TaskScheduledEvent) -> Task {
         let number = self.tail.next_task;
         self.tail.next_task += 1;
         Task {
             key: Some(TaskKey { birth: self.head.birth, number }),
             run: self.head.run,
             execution_id: self.head.execution_id.clone(),
-            event: Some(Place::Here(event).into()),
+            event: None,
             failed_dispatches: 0,
             version: self.head.version.clone(),
+            name: scheduled.name.clone(),
+            runs_as: scheduled.version.clone().or_else(|| self.head.version.clone()),
+            again: false,
+            action,
         }
     }
 
@@ -218,8 +222,8 @@ impl Instance {
 
     /// Writes what the actions opened, and carries out how the episode ended.
     pub(super) fn settle_actions(&mut self, applied: Applied, ledger: &mut Ledger) {
-        for (task, index, function) in applied.tasks {
-            self.open_task(task, Place::History(index).into(), function, ledger);
+        for (task, index) in applied.tasks {
+            self.open_task(task, Place::History(index).into(), ledger);
         }
         for (due, id) in applied.timers {
             self.open_timer(due, Some(id), ledger);
@@ -247,9 +251,9 @@ impl Instance {
     }
 
     /// Writes a task, and offers it once that is durable.
-    pub(super) fn open_task(&mut self, task: Task, stored: Part, function: Function, ledger: &mut Ledger) {
+    pub(super) fn open_task(&mut self, task: Task, stored: Part, ledger: &mut Ledger) {
         ledger.write(Change::Task(Task { event: Some(stored), ..task.clone() }));
-        let offer = function.offer(self.id.clone(), &task, ledger.number);
+        let offer = offer_of(self.id.clone(), &task, ledger.number);
         ledger.hold(crate::partition::Effect::Offer(offer));
         self.tasks.insert(task.key.unwrap_or_default().number, task);
     }

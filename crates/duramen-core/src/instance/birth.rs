@@ -1,7 +1,7 @@
 //! How an instance begins, and how its next generation does.
 
-use super::{Entry, Instance};
-use crate::checkpoint::{Change, Head, Parent, RunClosed, Tail, Text, Timer, TimerKey};
+use super::{Entry, History, Instance};
+use crate::checkpoint::{Change, Head, Parent, RunClosed, Tail, Task, Text, Timer, TimerKey};
 use crate::event::{self, Kind, Payload};
 use crate::ids::InstanceId;
 use crate::partition::Ledger;
@@ -49,6 +49,7 @@ impl Instance {
             input: None,
             rewinds: Vec::new(),
             depth,
+            begins_run: true,
         };
         let tail = Tail {
             birth: run.0,
@@ -73,7 +74,9 @@ impl Instance {
             part: Some(place.into()),
             start,
             length,
+            run: self.head.run,
         });
+        self.head.begins_run = true;
         ledger.write(Change::Head(Box::new(self.head.clone())));
     }
 
@@ -97,9 +100,10 @@ impl Instance {
     pub(super) fn continue_as_new(&mut self, next: NextGeneration, ledger: &mut Ledger) {
         let started_before = self.started_event();
         self.close_timers(ledger);
+        self.write_left_behind(ledger);
         ledger.write(Change::RunClosed(RunClosed { run: self.head.run }));
         let waiting = core::mem::take(&mut self.inbox);
-        self.history.clear();
+        self.history = History::default();
         self.largest_action = -1;
         self.session = None;
 
@@ -129,6 +133,13 @@ impl Instance {
         self.move_to_new_run(waiting, ledger);
     }
 
+    /// Writes the open tasks of this run again, with their events: the history that holds those goes.
+    pub(super) fn write_left_behind(&self, ledger: &mut Ledger) {
+        for task in self.tasks.values().filter(|task| task.run == self.head.run) {
+            ledger.write(Change::Task(Task { again: true, ..task.clone() }));
+        }
+    }
+
     fn move_to_new_run(&mut self, waiting: VecDeque<Entry>, ledger: &mut Ledger) {
         for entry in waiting {
             planted!(InboxDroppedAtContinueAsNew => continue);
@@ -144,13 +155,11 @@ impl Instance {
 
     /// ExecutionStarted of the current run, wherever it is.
     pub(crate) fn started_event(&self) -> ExecutionStartedEvent {
-        let in_inbox = self.inbox.iter().filter(|entry| entry.kind == Kind::Started).map(|entry| &entry.event);
-        for event in in_inbox.chain(&self.history) {
-            if let EventType::ExecutionStarted(started) = event::decode_type(event) {
-                return started;
-            }
+        let in_inbox = self.inbox.iter().find(|entry| entry.kind == Kind::Started);
+        match in_inbox.map(|entry| event::decode_type(&entry.event)) {
+            Some(EventType::ExecutionStarted(started)) => started,
+            _ => self.history.started().expect("a run begins with ExecutionStarted"),
         }
-        unreachable!("a run begins with ExecutionStarted")
     }
 }
 

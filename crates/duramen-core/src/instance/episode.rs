@@ -66,7 +66,7 @@ impl Instance {
                 rewinds: self.head.rewinds.len() as u32,
                 episodes: self.tail.episodes,
             },
-            past: (!holds_session).then(|| self.history.clone()),
+            past: (!holds_session).then(|| self.history.whole().to_vec()),
             new,
             trace: self.tail.trace.clone(),
         };
@@ -108,6 +108,7 @@ impl Instance {
         self.returns = 0;
         self.session = session;
         let run = self.head.run;
+        let first = self.history.len() as u64;
         let mut parts = self.take(&fixed);
         self.note_answer(fixed.time, ledger);
 
@@ -122,7 +123,7 @@ impl Instance {
         applied.complete(self, ledger.now);
         parts.extend(applied.events.iter().map(|event| Part::from(Place::Here(event.clone()))));
         self.tail.history_events = self.history.len() as u64;
-        ledger.write(Change::History(HistoryParts { run, parts, replace: false }));
+        ledger.write(Change::History(HistoryParts { run, parts, replace: false, first }));
         ledger.write(Change::Taken(Taken { run, sequences: fixed.taken }));
         self.settle_actions(applied, ledger);
         self.offer_if_due(ledger);
@@ -138,6 +139,7 @@ impl Instance {
             let entry = self.inbox.remove(place.expect("an episode takes what is in the inbox")).expect("it was found");
             if entry.kind == Kind::Terminated {
                 self.terminating = None;
+                self.tail.terminating = self.inbox.iter().any(|entry| entry.kind == Kind::Terminated);
             }
             if entry.kind != Kind::Rewound {
                 self.history.push(entry.event);

@@ -22,7 +22,9 @@ impl Instance {
     pub(super) fn put(&mut self, kind: Kind, event: Bytes, ledger: &mut Ledger) {
         let sequence = self.tail.next_arrival;
         self.tail.next_arrival += 1;
-        ledger.write(Change::Arrived(Arrived { run: self.head.run, sequence, event: event.clone() }));
+        self.tail.terminating |= kind == Kind::Terminated;
+        let (birth, run) = (self.head.birth, self.head.run);
+        ledger.write(Change::Arrived(Arrived { birth, run, sequence, event: event.clone() }));
         self.inbox.push_back(Entry { sequence, kind, event, number: ledger.number });
     }
 

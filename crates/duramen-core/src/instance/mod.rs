@@ -9,12 +9,14 @@ mod actions;
 mod birth;
 mod ending;
 mod episode;
+mod history;
 mod inbox;
 mod rewind;
 mod state;
 
 pub(crate) use birth::Beginning;
 pub(crate) use episode::HandOut;
+pub(crate) use history::History;
 
 use crate::checkpoint::{CustomStatus, Head, Image, Tail, Task, Timer};
 use crate::dispatch::{Item, Offer};
@@ -28,7 +30,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use duramen_proto::OrchestrationStatus;
-use duramen_proto::history_event::EventType;
 
 /// An event that waits for an episode.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub(crate) struct Instance {
     pub(crate) head: Head,
     pub(crate) tail: Tail,
     pub(crate) custom_status: Option<CustomStatus>,
-    pub(crate) history: Vec<Bytes>,
+    pub(crate) history: History,
     pub(crate) inbox: VecDeque<Entry>,
     /// Open tasks of all runs of this birth: those of a run that is over are left behind, and their
     /// results are dropped.
@@ -87,6 +88,10 @@ pub(crate) struct Instance {
     pub(crate) written_off: bool,
     /// When the hub ends it, if its worker does not answer a termination.
     pub(crate) terminating: Option<Time>,
+    /// When it was last touched.
+    pub(crate) used: Time,
+    /// Where it stands among those that are idle, if it is known to be settled.
+    pub(crate) idle_since: Option<Time>,
 }
 
 impl Instance {
@@ -100,7 +105,7 @@ impl Instance {
             head,
             tail,
             custom_status: None,
-            history: Vec::new(),
+            history: History::default(),
             inbox: VecDeque::new(),
             tasks: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -114,6 +119,8 @@ impl Instance {
             returns: 0,
             written_off: false,
             terminating: None,
+            used: Time::MIN,
+            idle_since: None,
         }
     }
 
@@ -122,7 +129,7 @@ impl Instance {
         let mut instance = Self::new(InstanceId::new(image.head.id.as_str()), image.head, image.tail);
         instance.custom_status = image.custom_status;
         instance.largest_action = image.history.iter().map(crate::event::id_of).fold(-1, i32::max);
-        instance.history = image.history;
+        instance.history = image.history.into();
         instance.inbox = image
             .inbox
             .into_iter()
@@ -138,9 +145,11 @@ impl Instance {
         instance
     }
 
-    /// What the backend gives once all that was written is settled.
+    /// What the backend gives once all that was written is settled, but for the events that are not in
+    /// memory.
     pub(crate) fn image(&self) -> Image {
         let arrived = |entry: &Entry| crate::checkpoint::Arrived {
+            birth: self.head.birth,
             run: self.head.run,
             sequence: entry.sequence,
             event: entry.event.clone(),
@@ -149,7 +158,7 @@ impl Instance {
             head: self.head.clone(),
             tail: self.tail.clone(),
             custom_status: self.custom_status.clone(),
-            history: self.history.clone(),
+            history: self.history.in_memory().to_vec(),
             inbox: self.inbox.iter().map(arrived).collect(),
             tasks: self.tasks.values().cloned().collect(),
             timers: self.timers.values().cloned().collect(),
@@ -218,22 +227,17 @@ impl Instance {
 
     /// The offer of a task of this instance.
     pub(crate) fn offer_of(&self, task: &Task, after: u64) -> Offer {
-        Function::of(task).offer(self.id.clone(), task, after)
+        offer_of(self.id.clone(), task, after)
     }
 
-    /// Whether it may leave memory: nothing about it is only there. That the dispatcher still has a
-    /// reference to one that has ended does not keep it.
+    /// Whether it may leave memory once it is settled: nothing about it is only there. That the
+    /// dispatcher has a reference does not keep it. Each reason to stay ends with a change.
     pub(crate) fn is_evictable(&self) -> bool {
         if self.ended() {
             return self.episode.is_none();
         }
         // The time in which a termination is to be answered would run anew with each load.
-        self.terminating.is_none()
-            && self.episode.is_none()
-            && !self.offered
-            && self.fixed.is_none()
-            && !self.written_off
-            && !self.is_due()
+        self.terminating.is_none() && self.episode.is_none() && self.fixed.is_none() && !self.written_off
     }
 }
 
@@ -249,31 +253,11 @@ pub(crate) fn task_event(task: &Task) -> &Bytes {
 /// The reference to a task.
 pub(crate) fn task_item(id: InstanceId, task: &Task) -> Item {
     let key = task.key.unwrap_or_default();
-    Item::Task { id, birth: Run(key.birth), number: key.number, action: crate::event::id_of(task_event(task)) }
+    Item::Task { id, birth: Run(key.birth), number: key.number, action: task.action }
 }
 
-/// The function that a task runs.
-pub(crate) struct Function {
-    name: Arc<str>,
-    version: Option<Arc<str>>,
-}
-
-impl Function {
-    /// By name; an activity without a version runs as its orchestration's.
-    pub(crate) fn new(name: &str, version: Option<&str>) -> Self {
-        Self { name: name.into(), version: version.map(Into::into) }
-    }
-
-    /// Read from what a task holds.
-    pub(crate) fn of(task: &Task) -> Self {
-        let EventType::TaskScheduled(scheduled) = crate::event::decode_type(task_event(task)) else {
-            unreachable!("a task holds a TaskScheduled")
-        };
-        Self::new(&scheduled.name, scheduled.version.as_deref().or(task.version.as_deref()))
-    }
-
-    /// The offer of a task that runs it.
-    pub(crate) fn offer(self, id: InstanceId, task: &Task, after: u64) -> Offer {
-        Offer { item: task_item(id, task), name: self.name, version: self.version, after, prefer: None }
-    }
+/// The offer of a task of an instance.
+pub(crate) fn offer_of(id: InstanceId, task: &Task, after: u64) -> Offer {
+    let version = task.runs_as.as_deref().map(Into::into);
+    Offer { item: task_item(id, task), name: task.name.as_str().into(), version, after, prefer: None }
 }

@@ -2,8 +2,8 @@
 //! again.
 
 use super::actions::refusal_of_child;
-use super::{Function, Instance, task_event};
-use crate::checkpoint::{Change, HistoryParts, Place, Rewind};
+use super::{Instance, task_event};
+use crate::checkpoint::{Change, HistoryParts, Place, Rewind, Task};
 use crate::event::{self, Kind};
 use crate::ids::InstanceId;
 use crate::message::{Body, RewindChild};
@@ -16,7 +16,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use duramen_proto::history_event::EventType;
-use duramen_proto::{HistoryEvent, OrchestrationStatus};
+use duramen_proto::{HistoryEvent, OrchestrationStatus, TaskScheduledEvent};
 
 impl Instance {
     /// Rewinds; the caller has seen that it has failed.
@@ -30,7 +30,8 @@ impl Instance {
         planted!(SessionSurvivesRewind => self.session = held);
         self.advanced = ledger.number;
         let events = self.history_without_failures();
-        self.history = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event))).collect();
+        let encoded = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event)));
+        self.history = encoded.collect::<Vec<_>>().into();
         self.tail.history_events = self.history.len() as u64;
         self.tail.completed = None;
         self.tail.output = None;
@@ -38,12 +39,14 @@ impl Instance {
         // The input's text has moved with ExecutionStarted.
         let started = events.iter().position(|event| matches!(event.event_type, Some(EventType::ExecutionStarted(_))));
         self.head.input = started.and_then(|index| {
-            let (start, length) = event::locate(&self.history[index], event::Payload::Input)?;
+            let (start, length) = event::locate(&self.history.whole()[index], event::Payload::Input)?;
             let part = Some(Place::History(index as u64).into());
-            Some(crate::checkpoint::Text { part, start, length })
+            Some(crate::checkpoint::Text { part, start, length, run: self.head.run })
         });
-        let parts = self.history.iter().map(|event| Place::Here(event.clone()).into()).collect();
-        ledger.write(Change::History(HistoryParts { run: self.head.run, parts, replace: true }));
+        self.head.begins_run = false;
+        self.write_left_behind(ledger);
+        let parts = self.history.whole().iter().map(|event| Place::Here(event.clone()).into()).collect();
+        ledger.write(Change::History(HistoryParts { run: self.head.run, parts, replace: true, first: 0 }));
         ledger.write(Change::Head(Box::new(self.head.clone())));
         self.reopen(&events, reason.clone(), ledger);
         self.receive(Kind::Rewound, event::rewound(ledger.now, reason), ledger);
@@ -53,12 +56,12 @@ impl Instance {
     /// the episode that followed it.
     pub(crate) fn shown_history(&self) -> Vec<Bytes> {
         if self.head.rewinds.is_empty() {
-            return self.history.to_vec();
+            return self.history.whole().to_vec();
         }
         let mut shown = Vec::with_capacity(self.history.len() + self.head.rewinds.len());
         let rewinds = self.head.rewinds.iter();
         let mut rewinds = rewinds.map(|rewind| (Time::from(rewind.at.unwrap_or_default()), &rewind.reason)).peekable();
-        for event in &self.history {
+        for event in self.history.whole() {
             let HistoryEvent { timestamp, event_type, .. } = event::decode(event);
             if let (Some(EventType::OrchestratorStarted(_)), Some(began)) = (event_type, timestamp.map(Time::from)) {
                 while let Some((at, reason)) = rewinds.next_if(|(at, _)| *at <= began) {
@@ -80,7 +83,7 @@ impl Instance {
         let mut kept: Vec<Option<HistoryEvent>> = Vec::with_capacity(self.history.len());
         // Where the last TaskScheduled of an id stands: a retry of Python uses the id again.
         let mut scheduled: BTreeMap<i32, usize> = BTreeMap::new();
-        for event in &self.history {
+        for event in self.history.whole() {
             let mut event = event::decode(event);
             match &mut event.event_type {
                 Some(EventType::TaskScheduled(_)) => {
@@ -105,11 +108,11 @@ impl Instance {
 
     /// Opens again what the history has no result of: tasks, timers and children.
     fn reopen(&mut self, events: &[HistoryEvent], reason: Option<String>, ledger: &mut Ledger) {
-        let mut tasks: Vec<(i32, usize)> = Vec::new();
+        let mut tasks: Vec<(i32, (usize, &TaskScheduledEvent))> = Vec::new();
         let mut timers: Vec<(i32, duramen_proto::Timestamp)> = Vec::new();
         for (index, event) in events.iter().enumerate() {
             match &event.event_type {
-                Some(EventType::TaskScheduled(_)) => tasks.push((event.event_id, index)),
+                Some(EventType::TaskScheduled(scheduled)) => tasks.push((event.event_id, (index, scheduled))),
                 Some(EventType::TaskCompleted(done)) => close(&mut tasks, done.task_scheduled_id),
                 Some(EventType::TimerCreated(timer)) => {
                     timers.push((event.event_id, timer.fire_at.unwrap_or_default()))
@@ -118,20 +121,19 @@ impl Instance {
                 _ => {}
             }
         }
-        for (_, index) in tasks {
-            let event = self.history[index].clone();
+        for (action, (index, scheduled)) in tasks {
+            let event = self.history.whole()[index].clone();
             // One that was left behind and still runs is taken back as it is.
             let runs = self.tasks.values().any(|task| task.run == self.head.run && *task_event(task) == event);
             if !runs {
-                let task = self.new_task(event);
-                let function = Function::of(&task);
-                self.open_task(task, Place::History(index as u64).into(), function, ledger);
+                let task = Task { event: Some(Place::Here(event).into()), ..self.new_task(action, scheduled) };
+                self.open_task(task, Place::History(index as u64).into(), ledger);
             }
         }
         for (id, due) in timers {
             self.open_timer(due.into(), Some(id), ledger);
         }
-        for child in self.open_children() {
+        for child in self.history.open_children() {
             let again = self.start_child(child.action, &child.created, false, ledger.now);
             let id = InstanceId::new(child.created.instance_id);
             if let Some(failure) = refusal_of_child(&id, again.depth) {

@@ -1,18 +1,25 @@
 //! The conformance suite, over a disk that can be made to fail and over a real one.
 
 use crate::files::{Files, Place};
-use crate::{Embedded, Options, SegmentSizes};
+use crate::store::Store;
+use crate::{Embedded, Options, SegmentSizes, Settling};
 use duramen_backend::Backend;
 use duramen_backend::conformance::{self, Faults, Subject};
 use duramen_backend::disk::{self, Disk};
+use duramen_backend::tables::Tables;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-const OPTIONS: Options = Options { sizes: SegmentSizes { first: 1 << 14, next: 1 << 16 }, prepare: 0 };
+const OPTIONS: Options = Options {
+    sizes: SegmentSizes { first: 1 << 14, next: 1 << 16 },
+    settling: Settling { bytes: 1 << 12, age: Duration::from_millis(20), bound: 1 << 16 },
+    prepare: 0,
+};
 
-pub(super) fn open(disk: &Disk) -> Embedded {
+pub(super) fn open(disk: &Disk) -> Store<Tables> {
     let files = Files::new(Place::Simulated(disk.boot()));
-    Embedded::open_files(Path::new("simulated"), files, OPTIONS).expect("it opens")
+    Store::open(Path::new("simulated"), files, disk.tables(), OPTIONS).expect("it opens")
 }
 
 fn simulated() -> Subject {

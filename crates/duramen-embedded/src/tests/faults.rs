@@ -2,6 +2,7 @@
 
 use super::conforms::open;
 use super::{probe, start};
+use crate::store::Store;
 use duramen_backend::disk::{Disk, Fate, Faults};
 use duramen_backend::journal::{BatchHeader, segment_file};
 use duramen_backend::{Backend, Event, Hurry};
@@ -73,7 +74,7 @@ fn after_a_time_of_quiet_damage_to_the_last_batch_is_known_as_damage() {
         // The batch lies behind that of the lease and its mark.
         disk.flip(&segment_file(1), (512 * 3 + 80) * 8);
         let files = crate::files::Files::new(crate::files::Place::Simulated(disk.boot()));
-        let error = crate::Embedded::open_files("simulated".as_ref(), files, crate::Options::default()).err();
+        let error = Store::open("simulated".as_ref(), files, disk.tables(), crate::Options::default()).err();
         let text = error.expect("it is damaged").to_string();
         assert!(text.contains("0000000000000001.segment is damaged at byte 1536"), "{text}");
     }

@@ -92,7 +92,7 @@ fn many_appends_share_a_sync() {
 fn segments_prepared_ahead_are_there_before_the_store_opens() {
     let folder = folder();
     let sizes = crate::SegmentSizes { first: 1 << 14, next: 1 << 15 };
-    let store = Embedded::open(folder.path(), Options { sizes, prepare: 3 }).expect("it opens");
+    let store = Embedded::open(folder.path(), Options { sizes, prepare: 3, ..Options::default() }).expect("it opens");
     let mut sizes: Vec<_> = fs::read_dir(folder.path().join("journal"))
         .expect("it is there")
         .map(|entry| entry.and_then(|entry| entry.metadata()).expect("it is there").len())

@@ -2,13 +2,13 @@ mod conforms;
 mod faults;
 mod folder;
 
-use crate::Embedded;
+use duramen_backend::Backend;
 use duramen_backend::conformance::{Probe, Sample};
 use duramen_core::checkpoint::Checkpoint;
 use std::sync::Arc;
 
 /// The store behind a probe, which knows it only as a backend.
-fn probe(store: Embedded) -> (Arc<Embedded>, Probe) {
+fn probe<B: Backend + 'static>(store: B) -> (Arc<B>, Probe) {
     let store = Arc::new(store);
     (store.clone(), Probe::new(store))
 }

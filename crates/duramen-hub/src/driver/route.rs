@@ -49,6 +49,10 @@ impl Driver {
                     self.slices[to].mail.push_back(Mail::Forwarded(id, Box::new(request)));
                 }
                 Effect::Load(id) => shared.backend.load(self.slices[at].id, id),
+                Effect::Timers(window) => {
+                    let slots = crate::hub::slots(at as u32, shared.options.partitions);
+                    shared.backend.timers(self.slices[at].id, slots, window);
+                }
                 Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer, self.now),
                 Effect::Refused(grant) => {
                     self.workers.freed(grant.worker);

@@ -84,6 +84,7 @@ impl Driver {
             Event::Loaded { partition, id, image } => {
                 self.handle(shared, partition.0 as usize, Input::Loaded(id, image));
             }
+            Event::Timers { partition, due } => self.handle(shared, partition.0 as usize, Input::Timers(due)),
             Event::Queried { query, page } => self.pending.found(query, page),
             Event::Settled(position) => {
                 for at in 0..self.slices.len() {
@@ -292,7 +293,8 @@ pub(super) fn target(request: &Request) -> &str {
     match request {
         Request::Start(start) => &start.request.instance_id,
         Request::Wait(wait) => wait.id.as_str(),
-        Request::Get(id) | Request::Purge(id) | Request::History(id) => id.as_str(),
+        Request::Get(id) | Request::History(id) => id.as_str(),
+        Request::Purge(purge) => purge.id.as_str(),
         Request::Raise { id, .. }
         | Request::Suspend { id, .. }
         | Request::Resume { id, .. }

@@ -2,7 +2,7 @@
 
 use duramen_backend::Memory;
 use duramen_backend::{Backend, Event, Events, Failure, Hurry, Query, QueryId};
-use duramen_core::checkpoint::Checkpoint;
+use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -87,6 +87,10 @@ impl Backend for SlowDisk {
 
     fn load(&self, partition: PartitionId, id: InstanceId) {
         self.store.load(partition, id);
+    }
+
+    fn timers(&self, partition: PartitionId, slots: Vec<Slot>, window: TimerWindow) {
+        self.store.timers(partition, slots, window);
     }
 
     fn query(&self, query: QueryId, what: Query) {

@@ -65,7 +65,7 @@ fn payload(seed: u64, bytes: usize) -> Bytes {
 }
 
 fn checkpoint(event: Bytes) -> Checkpoint {
-    let change = Some(Change::Arrived(Arrived { run: 1, sequence: 0, event }));
+    let change = Some(Change::Arrived(Arrived { birth: 1, run: 1, sequence: 0, event }));
     Checkpoint { number: 1, deltas: vec![Delta { change }] }
 }
 

@@ -1,0 +1,113 @@
+//! The thread that settles, and the one that reads.
+
+use crate::commit::Committer;
+use crate::pace::{Order, Outcome};
+use crate::reading::{Read, Reading};
+use duramen_backend::rows::{Haste, Rows, RowsError, Tidied};
+use duramen_backend::settler::Settled;
+use duramen_core::time::Time;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// What the two threads know of each other.
+#[derive(Default)]
+pub(crate) struct Settles {
+    pub(crate) reading: Reading,
+    pub(crate) count: AtomicU64,
+    /// When the last one was done: what a query shows that could not wait for the next.
+    last: Mutex<Time>,
+}
+
+impl<R: Rows> Committer<R> {
+    /// The thread that settles.
+    pub(crate) fn run_settling(&self) {
+        loop {
+            let order = self.pace.next();
+            match order {
+                Order::Fold => drop(self.settler.fold()),
+                Order::Settle => self.settle(),
+                Order::Tidy => self.tidy(),
+                Order::Close => {
+                    // What is not settled now is when the store is opened again.
+                    self.settle();
+                    return;
+                }
+            }
+            self.settler.outlet().deliver();
+            if self.settler.has_failed() {
+                return;
+            }
+        }
+    }
+
+    fn settle(&self) {
+        let haste = if self.pace.is_late() { Haste::FlatOut } else { Haste::Gentle };
+        self.settler.rows().set_haste(haste);
+        match self.settler.settle() {
+            Settled::Done => {
+                if self.pace.is_full() {
+                    tracing::info!("there is space again: settling goes on");
+                }
+                self.pace.settled(Outcome::Done(self.settler.unsettled_bytes()));
+                self.settles.count.fetch_add(1, Ordering::Relaxed);
+                *self.settles.last.lock().unwrap_or_else(PoisonError::into_inner) = now();
+                self.settles.reading.put(Read::Queries { late: false });
+                self.chores.recycle();
+            }
+            Settled::Full(failure) => {
+                if !self.pace.is_full() {
+                    tracing::error!(
+                        %failure,
+                        "there is no space to settle; it is tried again, and nothing is lost. Appends wait once too \
+                         much is not settled. Free space on the disk, or purge instances"
+                    );
+                }
+                self.pace.settled(Outcome::Full);
+            }
+            Settled::Failed => {}
+        }
+    }
+
+    fn tidy(&self) {
+        match self.settler.rows().tidy() {
+            Ok(Tidied::Done) => self.pace.tidied(false, false),
+            Ok(Tidied::More) => self.pace.tidied(true, false),
+            Ok(Tidied::Later) => self.pace.tidied(true, true),
+            Err(RowsError::Full(failure)) => {
+                tracing::warn!(%failure, "there is no space to tidy the tables");
+                self.pace.tidied(true, true);
+            }
+            Err(RowsError::Failed(failure)) => self.settler.fail(failure),
+            Err(RowsError::Damage(damage)) => {
+                let what = "failed to tidy the tables".to_owned();
+                self.settler.fail(duramen_backend::Failure { what, reason: damage.to_string() });
+            }
+        }
+    }
+
+    /// The thread that reads.
+    pub(crate) fn run_reading(&self) {
+        while let Some(read) = self.settles.reading.next() {
+            match read {
+                Read::Load(partition, id) => self.settler.load(partition, id),
+                Read::Timers(partition, slots, window) => self.settler.timers(partition, &slots, window),
+                Read::Queries { late } => self.answer_queries(late),
+            }
+            self.settler.outlet().deliver();
+        }
+    }
+
+    fn answer_queries(&self, late: bool) {
+        for (query, what, stale) in self.settler.due_queries(late) {
+            let as_of = stale.then(|| *self.settles.last.lock().unwrap_or_else(PoisonError::into_inner));
+            self.settler.answer(query, &what, as_of);
+        }
+    }
+}
+
+/// The time of the system, for people.
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time::new(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
+}
