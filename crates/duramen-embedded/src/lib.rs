@@ -15,9 +15,11 @@
 //!
 //! The crate knows nothing of hubs, partitions' logic or what a checkpoint means.
 
+mod backup;
 mod chores;
 mod commit;
 mod error;
+pub mod export;
 mod files;
 mod folder;
 mod pace;
@@ -27,11 +29,12 @@ mod settle;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 
-pub mod export;
-
+pub use backup::{BackupError, EPOCHS_LEFT_OUT, Progress, restore};
 pub use duramen_backend::journal::SegmentSizes;
 pub use error::OpenError;
 pub use files::Counters;
 pub use pace::Settling;
 pub use store::{Embedded, Options};
+pub use verify::{Problem, Report, verify};
