@@ -245,4 +245,9 @@ impl Partition {
     pub fn resident(&self) -> usize {
         self.instances.len()
     }
+
+    /// Whether an instance is in memory. A load of one that is asks for what of its history is not.
+    pub fn has_in_memory(&self, id: &InstanceId) -> bool {
+        self.by_id.contains_key(id)
+    }
 }

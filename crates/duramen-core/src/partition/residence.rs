@@ -125,8 +125,13 @@ impl Partition {
     pub(super) fn loaded(&mut self, id: InstanceId, image: Option<Box<Image>>) {
         let Some(waiting) = self.loading.remove(&id) else { return };
         let absent = image.is_none();
-        if let Some(image) = image {
-            self.take_in(&id, *image);
+        match (image, self.by_id.get(&id).copied()) {
+            (Some(image), _) => self.take_in(&id, *image),
+            (None, Some(birth)) => {
+                let gone = self.instances[&birth].history.gone();
+                assert!(gone == 0, "the store does not have {id}, of which {gone} history events are settled");
+            }
+            (None, None) => {}
         }
         for what in waiting {
             // What is now known to be nowhere need not be asked for again.
