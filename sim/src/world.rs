@@ -3,6 +3,7 @@
 use crate::check::{ensure, fail};
 use crate::coverage::Coverage;
 use crate::hub::{Hub, Part, Report};
+use crate::lists::List;
 use crate::model::{Causes, Judge, State};
 use crate::plan::{Fault, Plan, Without};
 use crate::post::{Connections, Post};
@@ -71,6 +72,7 @@ pub(crate) struct World {
     pub(crate) strays: Vec<Post>,
     pub(crate) connections: Connections,
     pub(crate) calls: BTreeMap<u64, Call>,
+    pub(crate) lists: BTreeMap<u64, List>,
     /// What is durable.
     pub(crate) durable: State,
     /// That, and what is on its way.
@@ -136,6 +138,7 @@ impl World {
             written_off: BTreeSet::new(),
             restart_at_end: false,
             calls: BTreeMap::new(),
+            lists: BTreeMap::new(),
             durable: State::default(),
             ahead: State::default(),
             pending: VecDeque::new(),
@@ -353,7 +356,7 @@ impl World {
                     part.reports.push_back(Report::Timers(due));
                 }
             }
-            Event::Queried { .. } => {}
+            Event::Queried { query, page } => self.listed(query.0, page),
             Event::Settled(position) => {
                 self.noted_settled();
                 for hub in &mut self.hubs {
@@ -423,6 +426,7 @@ impl World {
         }
         self.forget_strays();
         self.calls.clear();
+        self.lists.clear();
         self.failed = false;
         self.disk.kill();
         self.disk.set_faults(Faults::default());

@@ -7,6 +7,7 @@ use crate::rows::{Rows, RowsError, Standing};
 use crate::settler::Settler;
 use bytes::Bytes;
 use duramen_core::ids::{Epoch, Position, StoreId};
+use duramen_core::planted::{self, Bug};
 
 /// Why a store is not opened.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -93,7 +94,7 @@ impl<R: Rows> Recovery<R> {
             return Err(gap.into());
         }
         for (position, record) in records {
-            if position <= settled && !duramen_core::planted::has(duramen_core::planted::Bug::AppliedTwice) {
+            if position <= settled && !planted::has(Bug::AppliedTwice) {
                 continue;
             }
             match record {

@@ -94,7 +94,7 @@ impl Database {
     }
 
     /// The connection that writes.
-    fn writer(&self) -> MutexGuard<'_, Connection> {
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Connection> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,7 +110,8 @@ impl Database {
         outcome.map_err(|trouble| trouble.explain(what, &self.path))
     }
 
-    fn reader(&self) -> Result<Connection, RowsError> {
+    /// A connection that reads; to be dropped, or kept for the next read.
+    pub(crate) fn reader(&self) -> Result<Connection, RowsError> {
         let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match kept {
             Some(connection) => Ok(connection),

@@ -112,7 +112,7 @@ fn has_bytes(path: &Path) -> bool {
 }
 
 /// Pages that the writer keeps in memory. A settle touches the pages of the indexes again and again.
-const WRITER_CACHE_KIB: i64 = 16 << 10;
+const WRITER_CACHE_KIB: i64 = 32 << 10;
 /// Pages that one of the readers keeps in memory.
 const READER_CACHE_KIB: i64 = 2 << 10;
 
