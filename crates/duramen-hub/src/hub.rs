@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// A running hub. Clones are handles of the same one; when the last is dropped without
 /// [`Hub::shutdown`], the hub stops at once.
@@ -119,6 +119,13 @@ impl Hub {
         stopped.await.unwrap_or_else(|_| Err(HubError::Stopped("it had been stopped before".into())))
     }
 
+    /// Waits until the hub has stopped, its store is closed, and says why.
+    pub async fn stopped(&self) -> HubError {
+        let mut ended = self.handle.shared.ended.subscribe();
+        let reason = ended.wait_for(Option::is_some).await.expect("the handle keeps the sender").clone();
+        reason.expect("it was waited for")
+    }
+
     /// Removes the instances that have ended and that `which` names, and says how many went. Their pages
     /// are hints: each instance is put to its partition, which purges it or not. One that fails half-way
     /// has purged some; call it again.
@@ -176,6 +183,8 @@ pub(crate) struct Shared {
     next: AtomicU64,
     /// Requests and queries that have no reply yet.
     open: AtomicUsize,
+    /// Why it stopped, once its store is closed.
+    pub(crate) ended: watch::Sender<Option<HubError>>,
     key: u64,
 }
 
@@ -189,6 +198,7 @@ impl Shared {
             inbox: Mutex::new(Inbox::new()),
             next: AtomicU64::new(1),
             open: AtomicUsize::new(0),
+            ended: watch::Sender::new(None),
             key: KEYS.fetch_add(1, Ordering::Relaxed),
         })
     }

@@ -1,0 +1,224 @@
+//! The task hubs of a server: which there are, opening them, and stopping them.
+//!
+//! Each hub that somebody has asked for has a keeper, a task that opens it, looks whether it still runs, opens it again
+//! after a pause when it could not be opened or has stopped itself, and shuts it down at the end. Whoever asks for a hub
+//! looks at what its keeper says: waits while it opens, gets it, or hears why there is none.
+
+mod keeper;
+mod name;
+
+pub use name::{HubName, NameError};
+
+use crate::nearest;
+use duramen_hub::{Hub, HubError};
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Task hubs that a server has at most which makes them when they are named.
+pub const MADE_HUBS: usize = 32;
+
+/// Opens a hub, or says why it cannot be.
+pub type Opener = Box<dyn Fn(HubName) -> BoxFuture<'static, Result<OpenHub, String>> + Send + Sync>;
+
+/// A hub that is open.
+#[derive(Clone)]
+pub struct OpenHub {
+    /// It.
+    pub hub: Hub,
+    /// Tells how its store is.
+    pub store: Arc<dyn Fn() -> StoreState + Send + Sync>,
+}
+
+/// How the store of a hub is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct StoreState {
+    /// Bytes that are durable and not settled.
+    pub unsettled_bytes: u64,
+    /// Settling waits for space on the disk. Nothing is lost, but once too much is not settled appends wait.
+    pub no_space: bool,
+}
+
+/// Which hubs a server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The ones that it was told, and those that are named by somebody, at most [`MADE_HUBS`] in all.
+    Named,
+    /// The ones that it was told.
+    Listed,
+}
+
+/// Why somebody does not get a hub.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoHub {
+    /// What was given is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The server has no such hub, and makes none.
+    #[error("there is no task hub {name:?}{}; this server has: {}", meant(.near.as_deref()), .there.join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        near: Option<String>,
+        /// What there is.
+        there: Vec<String>,
+    },
+    /// The server makes no more hubs.
+    #[error(
+        "there are {MADE_HUBS} task hubs, and {name:?} would be one more than `duramen dev` makes; use one of: {}; or stop it and remove the folder of one that is not needed",
+        .there.join(", ")
+    )]
+    TooMany {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        there: Vec<String>,
+    },
+    /// It could not be opened, or has stopped itself; it will be tried again by itself.
+    #[error("task hub {name:?} is not open: {reason}. It is tried again every few seconds")]
+    Closed {
+        /// Which.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The server is going down.
+    #[error("the server is stopping; try again when it is back")]
+    Stopping,
+}
+
+fn meant(near: Option<&str>) -> String {
+    near.map(|near| format!(", did you mean {near:?}?")).unwrap_or_default()
+}
+
+/// What a hub is doing.
+#[derive(Clone)]
+pub enum Phase {
+    /// It is being opened.
+    Opening,
+    /// It runs.
+    Open(OpenHub),
+    /// It could not be opened, or has stopped itself.
+    Closed(Arc<str>),
+    /// It was shut down.
+    Ended,
+}
+
+/// A hub and what it is doing.
+pub struct HubState {
+    /// Its name.
+    pub name: HubName,
+    /// `None` if nobody has asked for it yet.
+    pub phase: Option<Phase>,
+}
+
+/// The task hubs of a server. Clones are handles of the same ones.
+#[derive(Clone)]
+pub struct Hubs {
+    registry: Arc<Registry>,
+}
+
+struct Registry {
+    open: Opener,
+    which: Which,
+    hubs: Mutex<BTreeMap<HubName, Option<Kept>>>,
+    /// Once it is set, with the patience: keepers stop.
+    stop: watch::Sender<Option<Duration>>,
+}
+
+/// A hub that somebody has asked for.
+struct Kept {
+    phase: watch::Receiver<Phase>,
+    keeper: JoinHandle<Result<(), HubError>>,
+}
+
+impl Hubs {
+    /// Hubs of these names, none of them open yet.
+    pub fn new(which: Which, names: impl IntoIterator<Item = HubName>, open: Opener) -> Self {
+        let hubs = names.into_iter().map(|name| (name, None)).collect();
+        Self { registry: Arc::new(Registry { open, which, hubs: Mutex::new(hubs), stop: watch::Sender::new(None) }) }
+    }
+
+    /// The hub of this name, or the default one. Opens it if nobody has asked for it before.
+    pub async fn hub(&self, name: Option<&str>) -> Result<Hub, NoHub> {
+        let name = name.map_or_else(|| Ok(HubName::default()), str::parse)?;
+        let mut phase = self.registry.phase(&name)?;
+        let phase = phase.wait_for(|phase| !matches!(phase, Phase::Opening)).await;
+        match phase.as_deref() {
+            Ok(Phase::Open(open)) => Ok(open.hub.clone()),
+            Ok(Phase::Closed(reason)) => Err(NoHub::Closed { name: name.to_string(), reason: reason.to_string() }),
+            // A keeper that is gone without a word was ended with its runtime.
+            Ok(Phase::Ended) | Err(_) => Err(NoHub::Stopping),
+            Ok(Phase::Opening) => unreachable!("it was waited for"),
+        }
+    }
+
+    /// All hubs, by name, and what they are doing.
+    pub fn states(&self) -> Vec<HubState> {
+        let hubs = self.registry.hubs();
+        let phase = |kept: &Kept| kept.phase.borrow().clone();
+        hubs.iter().map(|(name, kept)| HubState { name: name.clone(), phase: kept.as_ref().map(phase) }).collect()
+    }
+
+    /// Whether [`Hubs::shutdown`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.registry.stop.borrow().is_some()
+    }
+
+    /// Shuts all hubs down and lets none open again. What is with workers may be answered for as long as `patience`.
+    /// Gives the errors of those that did not close well.
+    pub async fn shutdown(&self, patience: Duration) -> Vec<(HubName, HubError)> {
+        self.registry.stop.send_replace(Some(patience));
+        let kept: Vec<_> = {
+            let mut hubs = self.registry.hubs();
+            hubs.iter_mut().filter_map(|(name, kept)| Some((name.clone(), kept.take()?))).collect()
+        };
+        let mut errors = Vec::new();
+        for (name, kept) in kept {
+            match kept.keeper.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => errors.push((name, error)),
+                Err(panic) => errors.push((name, HubError::Internal(panic.to_string()))),
+            }
+        }
+        errors
+    }
+}
+
+impl Registry {
+    /// What the keeper of a hub says; there is one from now on.
+    fn phase(self: &Arc<Self>, name: &HubName) -> Result<watch::Receiver<Phase>, NoHub> {
+        let mut hubs = self.hubs();
+        // Under the lock of the hubs: whoever shuts down takes what keepers there are after it has said so.
+        if self.stop.borrow().is_some() {
+            return Err(NoHub::Stopping);
+        }
+        if !hubs.contains_key(name) {
+            self.may_make(name, &hubs)?;
+        }
+        let kept = hubs.entry(name.clone()).or_default();
+        let kept = kept.get_or_insert_with(|| {
+            let (say, phase) = watch::channel(Phase::Opening);
+            Kept { phase, keeper: tokio::spawn(keeper::keep(Arc::clone(self), name.clone(), say)) }
+        });
+        Ok(kept.phase.clone())
+    }
+
+    fn may_make(&self, name: &HubName, hubs: &BTreeMap<HubName, Option<Kept>>) -> Result<(), NoHub> {
+        let there = || hubs.keys().map(HubName::to_string).collect();
+        let near = || nearest(name.as_str(), hubs.keys().map(HubName::as_str)).map(str::to_owned);
+        match self.which {
+            Which::Named if hubs.len() < MADE_HUBS => Ok(()),
+            Which::Named => Err(NoHub::TooMany { name: name.to_string(), there: there() }),
+            Which::Listed => Err(NoHub::Unknown { name: name.to_string(), near: near(), there: there() }),
+        }
+    }
+
+    fn hubs(&self) -> MutexGuard<'_, BTreeMap<HubName, Option<Kept>>> {
+        self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
