@@ -120,13 +120,18 @@ impl World {
         }
     }
 
+    /// No SDK that leaves out tokens gives an id twice: an answer that does would be taken for an old one.
+    fn program_seed(&mut self) -> u64 {
+        (self.rng.next() >> 8) | u64::from(self.plan.has(Fault::Tokenless))
+    }
+
     fn start(&mut self, id: String) -> Request {
         use OrchestrationStatus as S;
         let fresh = self.rng.percent(10);
         let id = if fresh { format!("fresh-{}", self.number()) } else { id };
         let mark = format!("c{}", self.number());
         self.causes.starts.insert(mark.clone(), id.clone());
-        let program = Program { mark, seed: self.rng.next() >> 8, depth: self.rng.below(3) as u64, generation: 0 };
+        let program = Program { mark, seed: self.program_seed(), depth: self.rng.below(3) as u64, generation: 0 };
         let on_existing = match self.rng.below(10) {
             0..4 => OnExisting::Reject,
             4 => OnExisting::Attach,

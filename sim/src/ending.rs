@@ -8,6 +8,7 @@ use crate::world::{World, tell};
 use duramen_backend::Backend as _;
 use duramen_core::ids::InstanceId;
 use duramen_core::request::Request;
+use duramen_core::work::WorkKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ impl World {
         tell!(self, "faults end");
         while self.hubs.len() > 1 {
             self.end_hub(0);
+        }
+        // What was written off waits for another process.
+        if self.restart_at_end {
+            self.crash(None);
         }
         // Workers that hang, filter or forget make place for healthy ones.
         let workers: Vec<u64> = self.hubs[0].workers.keys().copied().collect();
@@ -87,8 +92,13 @@ impl World {
             if moved {
                 continue;
             }
-            let next = self.parts().filter_map(|part| part.core.as_ref().and_then(|core| core.deadline())).min();
-            match next {
+            // What is durable is settled at last, and what that sets in motion goes on.
+            self.settle_step();
+            if self.parts().any(|part| !part.reports.is_empty()) {
+                continue;
+            }
+            let next = self.parts().filter_map(|part| part.core.as_ref().and_then(|core| core.deadline()));
+            match next.chain(self.hubs[0].dispatcher.deadline()).min() {
                 Some(at) => self.now = self.now.max(at),
                 None => return,
             }
@@ -253,6 +263,9 @@ impl World {
             ensure!(worker.sessions.is_empty(), "sessions end", "worker {id}: {:?}", worker.sessions.keys());
         }
         let room = hub.workers.values().fold((0, 0), |sum, worker| (sum.0 + worker.room.0, sum.1 + worker.room.1));
+        let waiting = [WorkKind::Orchestrator, WorkKind::Activity].map(|kind| hub.dispatcher.waiting(kind));
+        ensure!(waiting == [0, 0], "nothing leaks in the dispatcher", "{waiting:?} offers");
+        ensure!(hub.dispatcher.booked() == 0, "nothing leaks in the dispatcher", "{} booked", hub.dispatcher.booked());
         let (orchestrators, activities) = hub.dispatcher.room();
         ensure!(
             (orchestrators, activities) == room,

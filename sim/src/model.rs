@@ -979,6 +979,7 @@ impl State {
                 id: id.clone(),
                 name: task.name.clone(),
                 runs_as: task.runs_as.clone(),
+                action: task.action,
             }));
         }
         let mark = |source: u32, target: u32, sequence: u64| PairMark { source, target, sequence };

@@ -40,6 +40,10 @@ pub enum Fault {
     WorkerHang,
     /// A worker forgets a session.
     SessionLost,
+    /// A worker returns no tokens.
+    Tokenless,
+    /// The thread of an episode never comes back.
+    WrittenOff,
     /// A message between partitions arrives twice.
     MessageRepeated,
     /// Messages between partitions overtake each other.
@@ -50,6 +54,10 @@ pub enum Fault {
     ClockForward,
     /// The clock jumps back.
     ClockBack,
+    /// What is durable is settled late.
+    SettleLate,
+    /// The process dies while segments are recycled.
+    DiesRecycling,
     /// What is settled is said late.
     SettleLag,
     /// Instances are loaded slowly.
@@ -62,7 +70,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::ProcessCrash,
         Self::PowerLoss,
         Self::TornSectors,
@@ -80,11 +88,15 @@ impl Fault {
         Self::WorkerVanish,
         Self::WorkerHang,
         Self::SessionLost,
+        Self::Tokenless,
+        Self::WrittenOff,
         Self::MessageRepeated,
         Self::MessageReordered,
         Self::MessageLost,
         Self::ClockForward,
         Self::ClockBack,
+        Self::SettleLate,
+        Self::DiesRecycling,
         Self::SettleLag,
         Self::SlowLoad,
         Self::Flood,

@@ -16,7 +16,7 @@ const SEGMENT: u64 = 1 << 20;
 /// The store in a folder.
 pub(crate) fn open_store(folder: &Path) -> Result<Embedded, duramen_embedded::OpenError> {
     let sizes = SegmentSizes { first: SEGMENT, next: SEGMENT };
-    Embedded::open(folder.join("store"), duramen_embedded::Options { sizes, prepare: 0 })
+    Embedded::open(folder.join("store"), duramen_embedded::Options { sizes, ..duramen_embedded::Options::default() })
 }
 
 /// How a hub is to run.

@@ -6,7 +6,7 @@ use crate::notify::{Told, notify};
 use crate::signals::Signals;
 use crate::text::Places;
 use anyhow::{anyhow, bail};
-use duramen_server::{HubName, Hubs, Opener, Which, http};
+use duramen_server::{GrpcOptions, GrpcServer, HubName, Hubs, Opener, Which, http};
 use futures::future::join_all;
 use std::io::Write;
 use std::process::ExitCode;
@@ -80,7 +80,7 @@ pub(crate) async fn serve(plan: Plan) -> anyhow::Result<ExitCode> {
 /// Opens hubs. One that does not open is tried again by its keeper, and keeps no other from its work; but where none
 /// opens there is nothing to serve.
 async fn open(hubs: &Hubs, names: &[HubName]) -> anyhow::Result<()> {
-    let opened = join_all(names.iter().map(|name| hubs.hub(Some(name.as_str())))).await;
+    let opened = join_all(names.iter().map(|name| hubs.get(Some(name.as_str())))).await;
     if opened.iter().any(Result::is_ok) {
         return Ok(());
     }
@@ -115,15 +115,19 @@ struct Doors {
 }
 
 impl Doors {
-    fn open(_grpc: Vec<Door>, http: Door, hubs: &Hubs, text: &str) -> Self {
+    fn open(grpc: Vec<Door>, http: Door, hubs: &Hubs, text: &str) -> Self {
         let mut doors = Self { tasks: JoinSet::new(), close: watch::Sender::new(false) };
+        let server = GrpcServer::new(hubs.clone(), GrpcOptions::default());
+        for listener in grpc.into_iter().flat_map(|door| door.listeners) {
+            let (server, closed) = (server.clone(), doors.closed());
+            doors.tasks.spawn(async move {
+                if let Err(error) = server.serve(listener, closed).await {
+                    tracing::error!("the gRPC door has failed: {error}");
+                }
+            });
+        }
         for listener in http.listeners {
-            let routes = http::routes(hubs.clone(), text.to_owned());
-            let mut close = doors.close.subscribe();
-            let closed = async move {
-                // A sender that is gone is a close as well.
-                let _ = close.wait_for(|close| *close).await;
-            };
+            let (routes, closed) = (http::routes(hubs.clone(), text.to_owned()), doors.closed());
             doors.tasks.spawn(async move {
                 if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(closed).await {
                     tracing::error!("the HTTP door has failed: {error}");
@@ -131,6 +135,15 @@ impl Doors {
             });
         }
         doors
+    }
+
+    /// Waits until they are to close.
+    fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut close = self.close.subscribe();
+        async move {
+            // A sender that is gone is a close as well.
+            let _ = close.wait_for(|close| *close).await;
+        }
     }
 
     async fn close(mut self) {

@@ -27,6 +27,8 @@ pub const TERMINATE_PATIENCE: Duration = Duration::from_secs(10);
 pub const EPISODE_TIME_LEAD: Duration = Duration::from_secs(60);
 /// The longest pause before an item that came back is handed out again.
 pub const REDELIVERY_PAUSE: Duration = Duration::from_secs(60);
+/// How long an item that may be out elsewhere is kept from a connection that has not shown a token.
+pub const UNSHOWN_PAUSE: Duration = Duration::from_secs(2);
 /// How often an outbox with unacknowledged messages is sent again.
 pub const RESEND_EVERY: Duration = Duration::from_secs(1);
 /// Characters of an instance id (Durable Functions allows 256, the hosted scheduler 100).

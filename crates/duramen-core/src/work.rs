@@ -41,6 +41,16 @@ pub enum Work {
     Activity(ActivityWork),
 }
 
+impl Work {
+    /// Its kind.
+    pub fn kind(&self) -> WorkKind {
+        match self {
+            Self::Orchestrator(_) => WorkKind::Orchestrator,
+            Self::Activity(_) => WorkKind::Activity,
+        }
+    }
+}
+
 /// One episode of an orchestrator.
 #[derive(Clone, Debug)]
 pub struct OrchestratorWork {
@@ -112,6 +122,15 @@ impl Answer {
             | Self::Activity(token, _)
             | Self::Abandoned(token, _)
             | Self::WrittenOff(token) => *token,
+        }
+    }
+
+    /// The kind of work that it is the outcome of; giving an item back is none.
+    pub fn kind(&self) -> Option<WorkKind> {
+        match self {
+            Self::Orchestrator(..) => Some(WorkKind::Orchestrator),
+            Self::Activity(..) => Some(WorkKind::Activity),
+            Self::Abandoned(..) | Self::WrittenOff(_) => None,
         }
     }
 

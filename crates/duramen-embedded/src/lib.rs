@@ -10,8 +10,8 @@
 //!
 //! The folder holds `lock`, which one process at a time has, and `journal/`, the segments of the
 //! journal. What they contain, how they are read and what is damage is decided in
-//! `duramen_backend::journal`; here is only what touches files and threads. Opening folds the whole
-//! journal into tables in memory.
+//! `duramen_backend::journal`; here is only what touches files and threads. `tables.db` is the SQLite
+//! file of the settled tables ([`rows`]); opening folds into it what the journal holds beyond it.
 //!
 //! The crate knows nothing of hubs, partitions' logic or what a checkpoint means.
 
@@ -22,6 +22,7 @@ mod files;
 mod folder;
 mod pace;
 mod reading;
+pub mod rows;
 mod settle;
 mod store;
 #[cfg(test)]

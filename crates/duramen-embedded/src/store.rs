@@ -6,11 +6,11 @@ use crate::files::{Counters, Files, Place};
 use crate::folder::Folder;
 use crate::pace::{Pace, Settling};
 use crate::reading::Read;
+use crate::rows::Database;
 use duramen_backend::journal::{Io, Journal, SegmentSizes, is_unfinished, segment_number};
 use duramen_backend::recovery::{Recovered, Recovery};
 use duramen_backend::rows::Rows;
 use duramen_backend::settler::Settled;
-use duramen_backend::tables::Tables;
 use duramen_backend::{Backend, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
@@ -34,15 +34,15 @@ pub struct Options {
 }
 
 /// A store in a folder. Calls come from any thread.
-pub struct Embedded(Store<Tables>);
+pub struct Embedded(Store<Database>);
 
 impl Embedded {
     /// Opens the store in a folder; makes both if they are not there.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let folder = Folder::open(path)?;
-        let files = Files::new(Place::Folder(folder));
-        Store::open(path, files, Tables::default(), options).map(Self)
+        let rows = Database::open(path)?;
+        Store::open(path, Files::new(Place::Folder(folder)), rows, options).map(Self)
     }
 
     /// What was asked of the file system since the store was opened, opening it included, and how far

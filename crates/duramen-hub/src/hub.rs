@@ -11,7 +11,7 @@ use duramen_backend::{Backend, Event, Page, Query, QueryId};
 use duramen_core::ids::{PartitionId, Slot};
 use duramen_core::request::{Refusal, Reply, Request, RequestId};
 use duramen_core::time::Time;
-use duramen_core::work::{Announcement, WorkerId};
+use duramen_core::work::{Announcement, Answer, WorkerId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +24,9 @@ use tokio::sync::{oneshot, watch};
 pub struct Hub {
     handle: Arc<Handle>,
 }
+
+/// No worker has this name.
+const NOBODY: WorkerId = WorkerId(0);
 
 /// Says when the partitions are open, or why not.
 type Opened = oneshot::Receiver<Result<(), HubError>>;
@@ -111,12 +114,24 @@ impl Hub {
         Attachment::new(Arc::clone(shared), worker)
     }
 
+    /// Answers items of a worker that is gone: its connection was lost and another one brings them. They
+    /// count as long as nobody else has the item.
+    pub fn answer_late(&self, answers: Vec<Answer>) {
+        let answers = answers.into_iter().map(|answer| Incoming::Answer(NOBODY, answer));
+        self.handle.shared.push_all(answers);
+    }
+
     /// Stops: no request is taken and no work handed out any more; what is with workers may be answered
     /// for as long as `patience`; then the store is closed.
     pub async fn shutdown(&self, patience: Duration) -> Result<(), HubError> {
         let (done, stopped) = oneshot::channel();
         self.handle.shared.shut(patience, done);
         stopped.await.unwrap_or_else(|_| Err(HubError::Stopped("it had been stopped before".into())))
+    }
+
+    /// Whether this is a handle of the same hub.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
     }
 
     /// Waits until the hub has stopped, its store is closed, and says why.

@@ -42,6 +42,15 @@ pub struct StoreState {
     pub no_space: bool,
 }
 
+/// A hub and its name.
+#[derive(Clone, Debug)]
+pub struct NamedHub {
+    /// Its name.
+    pub name: HubName,
+    /// The hub. It may be another one the next time, if it had to be opened again.
+    pub hub: Hub,
+}
+
 /// Which hubs a server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -53,7 +62,7 @@ pub enum Which {
 
 /// Why somebody does not get a hub.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoHub {
+pub enum HubsError {
     /// What was given is no name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -133,7 +142,8 @@ struct Registry {
 /// A hub that somebody has asked for.
 struct Kept {
     phase: watch::Receiver<Phase>,
-    keeper: JoinHandle<Result<(), HubError>>,
+    /// Until somebody waits for it to end.
+    keeper: Option<JoinHandle<Result<(), HubError>>>,
 }
 
 impl Hubs {
@@ -143,16 +153,17 @@ impl Hubs {
         Self { registry: Arc::new(Registry { open, which, hubs: Mutex::new(hubs), stop: watch::Sender::new(None) }) }
     }
 
-    /// The hub of this name, or the default one. Opens it if nobody has asked for it before.
-    pub async fn hub(&self, name: Option<&str>) -> Result<Hub, NoHub> {
-        let name = name.map_or_else(|| Ok(HubName::default()), str::parse)?;
+    /// The hub of this name; the default one without a name, or with an empty one. Opens it if nobody has asked for it
+    /// before.
+    pub async fn get(&self, name: Option<&str>) -> Result<NamedHub, HubsError> {
+        let name = name.filter(|name| !name.is_empty()).map_or_else(|| Ok(HubName::default()), str::parse)?;
         let mut phase = self.registry.phase(&name)?;
         let phase = phase.wait_for(|phase| !matches!(phase, Phase::Opening)).await;
         match phase.as_deref() {
-            Ok(Phase::Open(open)) => Ok(open.hub.clone()),
-            Ok(Phase::Closed(reason)) => Err(NoHub::Closed { name: name.to_string(), reason: reason.to_string() }),
+            Ok(Phase::Open(open)) => Ok(NamedHub { hub: open.hub.clone(), name }),
+            Ok(Phase::Closed(reason)) => Err(HubsError::Closed { name: name.to_string(), reason: reason.to_string() }),
             // A keeper that is gone without a word was ended with its runtime.
-            Ok(Phase::Ended) | Err(_) => Err(NoHub::Stopping),
+            Ok(Phase::Ended) | Err(_) => Err(HubsError::Stopping),
             Ok(Phase::Opening) => unreachable!("it was waited for"),
         }
     }
@@ -169,17 +180,18 @@ impl Hubs {
         self.registry.stop.borrow().is_some()
     }
 
-    /// Shuts all hubs down and lets none open again. What is with workers may be answered for as long as `patience`.
+    /// Shuts all hubs down and lets none open again. What is with workers may be answered for as long as `patience`, so
+    /// a hub that is open is still given to those who ask for it; it takes nothing else any more.
     /// Gives the errors of those that did not close well.
     pub async fn shutdown(&self, patience: Duration) -> Vec<(HubName, HubError)> {
         self.registry.stop.send_replace(Some(patience));
-        let kept: Vec<_> = {
+        let keepers: Vec<_> = {
             let mut hubs = self.registry.hubs();
-            hubs.iter_mut().filter_map(|(name, kept)| Some((name.clone(), kept.take()?))).collect()
+            hubs.iter_mut().filter_map(|(name, kept)| Some((name.clone(), kept.as_mut()?.keeper.take()?))).collect()
         };
         let mut errors = Vec::new();
-        for (name, kept) in kept {
-            match kept.keeper.await {
+        for (name, keeper) in keepers {
+            match keeper.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => errors.push((name, error)),
                 Err(panic) => errors.push((name, HubError::Internal(panic.to_string()))),
@@ -191,30 +203,31 @@ impl Hubs {
 
 impl Registry {
     /// What the keeper of a hub says; there is one from now on.
-    fn phase(self: &Arc<Self>, name: &HubName) -> Result<watch::Receiver<Phase>, NoHub> {
+    fn phase(self: &Arc<Self>, name: &HubName) -> Result<watch::Receiver<Phase>, HubsError> {
         let mut hubs = self.hubs();
-        // Under the lock of the hubs: whoever shuts down takes what keepers there are after it has said so.
+        if let Some(Some(kept)) = hubs.get(name) {
+            return Ok(kept.phase.clone());
+        }
+        // Under the lock of the hubs: whoever shuts down says so before it looks which keepers there are.
         if self.stop.borrow().is_some() {
-            return Err(NoHub::Stopping);
+            return Err(HubsError::Stopping);
         }
         if !hubs.contains_key(name) {
             self.may_make(name, &hubs)?;
         }
-        let kept = hubs.entry(name.clone()).or_default();
-        let kept = kept.get_or_insert_with(|| {
-            let (say, phase) = watch::channel(Phase::Opening);
-            Kept { phase, keeper: tokio::spawn(keeper::keep(Arc::clone(self), name.clone(), say)) }
-        });
-        Ok(kept.phase.clone())
+        let (say, phase) = watch::channel(Phase::Opening);
+        let keeper = tokio::spawn(keeper::keep(Arc::clone(self), name.clone(), say));
+        hubs.insert(name.clone(), Some(Kept { phase: phase.clone(), keeper: Some(keeper) }));
+        Ok(phase)
     }
 
-    fn may_make(&self, name: &HubName, hubs: &BTreeMap<HubName, Option<Kept>>) -> Result<(), NoHub> {
+    fn may_make(&self, name: &HubName, hubs: &BTreeMap<HubName, Option<Kept>>) -> Result<(), HubsError> {
         let there = || hubs.keys().map(HubName::to_string).collect();
         let near = || nearest(name.as_str(), hubs.keys().map(HubName::as_str)).map(str::to_owned);
         match self.which {
             Which::Named if hubs.len() < MADE_HUBS => Ok(()),
-            Which::Named => Err(NoHub::TooMany { name: name.to_string(), there: there() }),
-            Which::Listed => Err(NoHub::Unknown { name: name.to_string(), near: near(), there: there() }),
+            Which::Named => Err(HubsError::TooMany { name: name.to_string(), there: there() }),
+            Which::Listed => Err(HubsError::Unknown { name: name.to_string(), near: near(), there: there() }),
         }
     }
 

@@ -62,7 +62,7 @@ async fn it_is_ready_while_its_hubs_are_open_and_have_space() {
     let untouched = r#"{"ready":true,"stopping":false,"hubs":[{"name":"default","state":"untouched"}]}"#;
     assert_eq!(get(&hubs, "/readyz").await, (StatusCode::OK, untouched.to_owned()));
 
-    hubs.hub(None).await.expect("it opens");
+    hubs.get(None).await.expect("it opens");
     let open = r#"{"ready":true,"stopping":false,"hubs":[{"name":"default","state":"open","unsettled_bytes":7,"no_space":false}]}"#;
     assert_eq!(get(&hubs, "/readyz").await, (StatusCode::OK, open.to_owned()));
 
@@ -71,7 +71,7 @@ async fn it_is_ready_while_its_hubs_are_open_and_have_space() {
     assert!(status == StatusCode::SERVICE_UNAVAILABLE && text.contains(r#""no_space":true"#), "{status} {text}");
     full.store(false, Ordering::Relaxed);
 
-    hubs.hub(Some("broken")).await.expect_err("it does not open");
+    hubs.get(Some("broken")).await.expect_err("it does not open");
     let (status, text) = get(&hubs, "/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(text.contains(r#"{"name":"broken","state":"closed","reason":"its journal is damaged"}"#), "{text}");
@@ -80,7 +80,7 @@ async fn it_is_ready_while_its_hubs_are_open_and_have_space() {
 #[tokio::test]
 async fn a_server_that_is_stopping_lives_and_is_not_ready() {
     let hubs = hubs(Arc::default());
-    hubs.hub(None).await.expect("it opens");
+    hubs.get(None).await.expect("it opens");
     hubs.shutdown(Duration::ZERO).await;
     let (status, text) = get(&hubs, "/readyz").await;
     assert!(status == StatusCode::SERVICE_UNAVAILABLE && text.contains(r#""stopping":true"#), "{status} {text}");

@@ -1,13 +1,18 @@
 //! Which hubs there are, opening them once, and what is heard when they do not open.
 
 use duramen_backend::Memory;
-use duramen_hub::{Hub, HubError, Options};
-use duramen_server::{HubName, Hubs, NoHub, OpenHub, Opener, Phase, StoreState, Which};
+use duramen_core::ids::Run;
+use duramen_core::request::{OnExisting, Reply, Request, Start};
+use duramen_core::work::{Announcement, Answer, WorkItem};
+use duramen_hub::{Hub, HubError, Options, WorkerLink};
+use duramen_proto::CreateInstanceRequest;
+use duramen_server::{HubName, Hubs, HubsError, OpenHub, Opener, Phase, StoreState, Which};
 use futures::FutureExt;
 use futures::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 async fn in_memory() -> OpenHub {
     let hub = Hub::run(Arc::new(Memory::new()), Options::default()).await.expect("memory opens");
@@ -42,10 +47,10 @@ async fn a_hub_is_opened_once_however_many_ask_at_once() {
         .boxed()
     };
     let hubs = Hubs::new(Which::Named, [], Box::new(open));
-    let asked = join_all(["orders", "Orders", "ORDERS"].map(|name| hubs.hub(Some(name)))).await;
+    let asked = join_all(["orders", "Orders", "ORDERS"].map(|name| hubs.get(Some(name)))).await;
     assert!(asked.iter().all(Result::is_ok), "{asked:?}");
     assert_eq!(opened.load(Ordering::Relaxed), 1, "one hub, whatever the case of its name");
-    hubs.hub(None).await.expect("the default hub");
+    hubs.get(None).await.expect("the default hub");
     assert_eq!(opened.load(Ordering::Relaxed), 2);
     let there: Vec<_> = hubs.states().iter().map(|hub| hub.name.to_string()).collect();
     assert_eq!(there, ["default", "orders"]);
@@ -55,15 +60,15 @@ async fn a_hub_is_opened_once_however_many_ask_at_once() {
 async fn a_server_with_a_list_says_what_it_has_and_what_may_have_been_meant() {
     let hubs = Hubs::new(Which::Listed, names(&["default", "orders"]), opens_in_memory());
     assert_eq!(
-        hubs.hub(Some("ordrs")).await.expect_err("it is not in the list").to_string(),
+        hubs.get(Some("ordrs")).await.expect_err("it is not in the list").to_string(),
         "there is no task hub \"ordrs\", did you mean \"orders\"?; this server has: default, orders"
     );
     assert_eq!(
-        hubs.hub(Some("something")).await.expect_err("it is not in the list").to_string(),
+        hubs.get(Some("something")).await.expect_err("it is not in the list").to_string(),
         "there is no task hub \"something\"; this server has: default, orders"
     );
     assert_eq!(
-        hubs.hub(Some("no/name")).await.expect_err("a slash").to_string(),
+        hubs.get(Some("no/name")).await.expect_err("a slash").to_string(),
         "\"no/name\" is no name of a task hub: use 3 to 45 letters (a to z), digits, `-` and `_`"
     );
 }
@@ -72,12 +77,12 @@ async fn a_server_with_a_list_says_what_it_has_and_what_may_have_been_meant() {
 async fn a_server_that_makes_hubs_stops_at_32_and_those_go_on() {
     let hubs = Hubs::new(Which::Named, names(&["made-before"]), opens_in_memory());
     for n in 0..31 {
-        hubs.hub(Some(&format!("hub-{n}"))).await.expect("there is room");
+        hubs.get(Some(&format!("hub-{n}"))).await.expect("there is room");
     }
-    let error = hubs.hub(Some("one-more")).await.expect_err("there is no room");
-    assert!(matches!(&error, NoHub::TooMany { there, .. } if there.len() == 32), "{error}");
+    let error = hubs.get(Some("one-more")).await.expect_err("there is no room");
+    assert!(matches!(&error, HubsError::TooMany { there, .. } if there.len() == 32), "{error}");
     assert!(error.to_string().contains("hub-30, ") && error.to_string().contains("made-before"), "{error}");
-    hubs.hub(Some("made-before")).await.expect("it is one of them");
+    hubs.get(Some("made-before")).await.expect("it is one of them");
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +94,7 @@ async fn a_hub_that_does_not_open_is_tried_again_and_everybody_hears_why_meanwhi
         _ => async { Ok(in_memory().await) }.boxed(),
     };
     let hubs = Hubs::new(Which::Listed, names(&["default"]), Box::new(open));
-    let asked = join_all([hubs.hub(None), hubs.hub(None)]).await;
+    let asked = join_all([hubs.get(None), hubs.get(None)]).await;
     for asked in asked {
         let error = asked.expect_err("it does not open");
         assert_eq!(
@@ -99,32 +104,73 @@ async fn a_hub_that_does_not_open_is_tried_again_and_everybody_hears_why_meanwhi
     }
     assert_eq!(tries.load(Ordering::Relaxed), 1);
     opened_by_itself(&hubs).await;
-    hubs.hub(None).await.expect("the third try");
+    hubs.get(None).await.expect("the third try");
     assert_eq!(tries.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hub_that_has_stopped_is_opened_again() {
     let hubs = Hubs::new(Which::Named, [], opens_in_memory());
-    let first = hubs.hub(None).await.expect("it opens");
+    let first = hubs.get(None).await.expect("it opens").hub;
     first.shutdown(Duration::ZERO).await.expect("it stops");
     while hubs.states().iter().any(|hub| matches!(hub.phase, Some(Phase::Open(_)))) {
         tokio::task::yield_now().await;
     }
-    assert!(matches!(hubs.hub(None).await, Err(NoHub::Closed { .. })));
+    assert!(matches!(hubs.get(None).await, Err(HubsError::Closed { .. })));
     opened_by_itself(&hubs).await;
-    hubs.hub(None).await.expect("it was opened again");
+    hubs.get(None).await.expect("it was opened again");
 }
 
 #[tokio::test]
 async fn shutdown_stops_every_hub_and_lets_none_open_again() {
     let hubs = Hubs::new(Which::Named, [], opens_in_memory());
-    let (one, two) = (hubs.hub(Some("one")).await.unwrap(), hubs.hub(Some("two")).await.unwrap());
+    let (one, two) = (hubs.get(Some("one")).await.unwrap().hub, hubs.get(Some("two")).await.unwrap().hub);
     let errors = hubs.shutdown(Duration::from_secs(10)).await;
     assert!(errors.is_empty(), "{errors:?}");
     assert!(matches!(one.stopped().await, HubError::Stopped(_)));
     assert!(matches!(two.stopped().await, HubError::Stopped(_)));
-    assert_eq!(hubs.hub(Some("three")).await.expect_err("too late"), NoHub::Stopping);
+    assert_eq!(hubs.get(Some("three")).await.expect_err("too late"), HubsError::Stopping);
+}
+
+/// A worker that says what it was given.
+struct Busy(mpsc::UnboundedSender<WorkItem>);
+
+impl WorkerLink for Busy {
+    fn deliver(&self, items: Vec<WorkItem>) {
+        items.into_iter().for_each(|item| drop(self.0.send(item)));
+    }
+
+    fn end_session(&self, _: Run) {}
+
+    fn closed(&self, _: &str) {}
+}
+
+#[tokio::test]
+async fn while_a_hub_waits_for_its_workers_they_find_it() {
+    let hubs = Hubs::new(Which::Named, [], opens_in_memory());
+    let hub = hubs.get(None).await.expect("it opens").hub;
+    let (give, mut given) = mpsc::unbounded_channel();
+    let room = Announcement { in_process: false, orchestrators: 1, activities: 1, filters: None };
+    let attachment = hub.attach(Box::new(Busy(give)), room);
+    let request = CreateInstanceRequest { instance_id: "one".into(), name: "Greet".into(), ..Default::default() };
+    let start = Start { request, fresh: false, on_existing: OnExisting::Reject };
+    let reply = hub.request(Request::Start(Box::new(start))).await;
+    assert!(matches!(reply, Reply::Started { .. }), "{reply:?}");
+    let item = given.recv().await.expect("an item");
+
+    let stopping = tokio::spawn({
+        let hubs = hubs.clone();
+        async move { hubs.shutdown(Duration::from_secs(3600)).await }
+    });
+    while !hubs.is_stopping() {
+        tokio::task::yield_now().await;
+    }
+    assert!(hubs.get(None).await.expect("it is still there").hub.is(&hub));
+    assert_eq!(hubs.get(Some("other")).await.expect_err("too late"), HubsError::Stopping);
+    assert!(!stopping.is_finished(), "a worker has something");
+    attachment.answer(vec![Answer::Abandoned(item.token, "it goes home".into())]);
+    assert!(stopping.await.unwrap().is_empty());
+    assert_eq!(hubs.get(None).await.expect_err("it has gone"), HubsError::Stopping);
 }
 
 #[tokio::test]
@@ -133,11 +179,11 @@ async fn shutdown_does_not_wait_for_a_hub_that_is_being_opened() {
     let hubs = Hubs::new(Which::Named, [], open);
     let waiting = tokio::spawn({
         let hubs = hubs.clone();
-        async move { hubs.hub(None).await }
+        async move { hubs.get(None).await }
     });
     while hubs.states().is_empty() {
         tokio::task::yield_now().await;
     }
     assert!(hubs.shutdown(Duration::from_secs(3600)).await.is_empty());
-    assert_eq!(waiting.await.unwrap().expect_err("it never opened"), NoHub::Stopping);
+    assert_eq!(waiting.await.unwrap().expect_err("it never opened"), HubsError::Stopping);
 }

@@ -245,3 +245,10 @@ proptest! {
         prop_assert!(by_id.is_empty() && by_created.is_empty() && by_completed.is_empty() && by_parent.is_empty());
     }
 }
+
+#[test]
+fn rows_are_what_was_written() {
+    for seed in 0..1_000 {
+        crate::conformance::rows_agree(seed, &Tables::default());
+    }
+}

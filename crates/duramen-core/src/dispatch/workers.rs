@@ -101,25 +101,28 @@ impl Workers {
     /// A worker for the head of a queue: the one that holds the session if it has room, else the
     /// next in turn. What is not durable goes in-process only, and only if it is an orchestrator's
     /// (invariant 1).
-    pub(super) fn choose(
-        &self,
-        kind: WorkKind,
-        label: &Label,
-        prefer: Option<WorkerId>,
-        durable: bool,
-    ) -> Option<(WorkerId, bool)> {
-        let suits = |worker: &Worker| {
-            let early = worker.in_process && kind == WorkKind::Orchestrator;
-            worker.room(kind) > 0 && (durable || early) && worker.takes(kind, label)
+    pub(super) fn choose(&self, wanted: &Wanted<'_>, admits: impl Fn(WorkerId) -> bool) -> Option<(WorkerId, bool)> {
+        let suits = |id: WorkerId, worker: &Worker| {
+            let early = worker.in_process && wanted.kind == WorkKind::Orchestrator;
+            let open = worker.room(wanted.kind) > 0 && (wanted.durable || early);
+            open && worker.takes(wanted.kind, wanted.label) && admits(id)
         };
-        if let Some(id) = prefer
+        if let Some(id) = wanted.prefer
             && let Some(worker) = self.workers.get(&id)
-            && suits(worker)
+            && suits(id, worker)
         {
             return Some((id, worker.in_process));
         }
         let start = self.last.map_or(WorkerId(0), |last| WorkerId(last.0.wrapping_add(1)));
         let in_turn = self.workers.range(start..).chain(self.workers.range(..start));
-        in_turn.into_iter().find(|(_, worker)| suits(worker)).map(|(id, worker)| (*id, worker.in_process))
+        in_turn.into_iter().find(|(id, worker)| suits(**id, worker)).map(|(id, worker)| (*id, worker.in_process))
     }
+}
+
+/// What a worker is wanted for.
+pub(super) struct Wanted<'a> {
+    pub(super) kind: WorkKind,
+    pub(super) label: &'a Label,
+    pub(super) prefer: Option<WorkerId>,
+    pub(super) durable: bool,
 }

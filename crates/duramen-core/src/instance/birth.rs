@@ -103,6 +103,7 @@ impl Instance {
         ledger.write(Change::RunClosed(RunClosed { run: self.head.run }));
         let waiting = core::mem::take(&mut self.inbox);
         self.history.clear();
+        self.largest_action = -1;
         self.session = None;
 
         self.head.run = ledger.numbers.run().0;

@@ -1,8 +1,7 @@
 //! How an instance ends: by its worker's answer, or by the hub.
 
-use super::{Entry, Instance};
-use crate::checkpoint::{Change, HistoryParts, Part, Place, Taken, TaskKey, Text, TimerKey};
-use crate::dispatch::Item;
+use super::{Entry, Instance, task_item};
+use crate::checkpoint::{Change, HistoryParts, Part, Place, Taken, Task, TaskKey, Text, TimerKey};
 use crate::event::{self, Kind, Payload};
 use crate::ids::{InstanceId, Run};
 use crate::message::{Body, End, RunResult, Terminate};
@@ -186,18 +185,18 @@ impl Instance {
 
     /// Closes every task: queued ones do not start, running ones become stale.
     fn close_tasks(&mut self, ledger: &mut Ledger) {
-        for number in core::mem::take(&mut self.tasks).into_keys() {
+        for (number, task) in core::mem::take(&mut self.tasks) {
             ledger.write(Change::TaskClosed(TaskKey { birth: self.head.birth, number }));
-            self.recall_task(number, ledger);
+            self.recall_task(&task, ledger);
         }
     }
 
-    fn recall_task(&self, number: u64, ledger: &mut Ledger) {
+    fn recall_task(&self, task: &Task, ledger: &mut Ledger) {
         if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
             return;
         }
-        let key = (self.birth(), number);
-        ledger.forget_late(&Item::Task { id: self.id.clone(), birth: self.birth(), number });
+        let key = (self.birth(), task.key.unwrap_or_default().number);
+        ledger.forget_late(&task_item(self.id.clone(), task));
         ledger.returns.remove(&key);
         if let Some(token) = ledger.running.get(&key).copied()
             && let Some(out) = ledger.recall(token)
@@ -209,8 +208,8 @@ impl Instance {
     /// Forgets all that the partition's indexes have of it, before it is purged.
     pub(crate) fn forget(&mut self, ledger: &mut Ledger) {
         self.close_timers(ledger);
-        for number in core::mem::take(&mut self.tasks).into_keys() {
-            self.recall_task(number, ledger);
+        for task in core::mem::take(&mut self.tasks).into_values() {
+            self.recall_task(&task, ledger);
         }
         ledger.write(Change::Purged(crate::checkpoint::Purged { birth: self.head.birth, run: self.head.run }));
     }

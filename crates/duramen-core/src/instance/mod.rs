@@ -67,6 +67,8 @@ pub(crate) struct Instance {
     pub(crate) name: Arc<str>,
     pub(crate) version: Option<Arc<str>>,
     pub(crate) execution_id: Arc<str>,
+    /// The largest id of an action in the history of this execution.
+    pub(crate) largest_action: i32,
     /// The last checkpoint that changed it.
     pub(crate) touched: u64,
     /// The checkpoint of its last answer or rewind: a history that is shown includes it.
@@ -101,6 +103,7 @@ impl Instance {
             inbox: VecDeque::new(),
             tasks: BTreeMap::new(),
             timers: BTreeMap::new(),
+            largest_action: -1,
             touched: 0,
             advanced: 0,
             episode: None,
@@ -117,6 +120,7 @@ impl Instance {
     pub(crate) fn load(image: Image) -> Self {
         let mut instance = Self::new(InstanceId::new(image.head.id.as_str()), image.head, image.tail);
         instance.custom_status = image.custom_status;
+        instance.largest_action = image.history.iter().map(crate::event::id_of).fold(-1, i32::max);
         instance.history = image.history;
         instance.inbox = image
             .inbox
@@ -242,10 +246,14 @@ pub(crate) fn task_event(task: &Task) -> &Bytes {
     }
 }
 
+/// The reference to a task.
+pub(crate) fn task_item(id: InstanceId, task: &Task) -> Item {
+    let key = task.key.unwrap_or_default();
+    Item::Task { id, birth: Run(key.birth), number: key.number, action: task.action }
+}
+
 /// The offer of a task of an instance.
 pub(crate) fn offer_of(id: InstanceId, task: &Task, after: u64) -> Offer {
-    let key = task.key.unwrap_or_default();
-    let item = Item::Task { id, birth: Run(key.birth), number: key.number };
     let version = task.runs_as.as_deref().map(Into::into);
-    Offer { item, name: task.name.as_str().into(), version, after, prefer: None }
+    Offer { item: task_item(id, task), name: task.name.as_str().into(), version, after, prefer: None }
 }

@@ -120,12 +120,12 @@ impl Instance {
                 _ => {}
             }
         }
-        for (_, (index, scheduled)) in tasks {
+        for (action, (index, scheduled)) in tasks {
             let event = self.history[index].clone();
             // One that was left behind and still runs is taken back as it is.
             let runs = self.tasks.values().any(|task| task.run == self.head.run && *task_event(task) == event);
             if !runs {
-                let task = Task { event: Some(Place::Here(event).into()), ..self.new_task(scheduled) };
+                let task = Task { event: Some(Place::Here(event).into()), ..self.new_task(action, scheduled) };
                 self.open_task(task, Place::History(index as u64).into(), ledger);
             }
         }

@@ -91,6 +91,8 @@ pub enum Effect {
     Offer(Offer),
     /// Give an item to a worker.
     Work(WorkerId, WorkItem),
+    /// A grant is to an item that is no longer open.
+    Refused(Grant),
     /// A worker has room for one more item.
     Freed(WorkerId, WorkKind),
     /// A session will not be used again.
@@ -156,8 +158,8 @@ impl Partition {
 
     fn take_up(&mut self, outstanding: Outstanding) {
         self.ask_for_timers(None);
-        for Queued { key, id, name, runs_as } in outstanding.tasks {
-            let item = Item::Task { id: InstanceId::new(id), birth: Run(key.birth), number: key.number };
+        for Queued { key, id, name, runs_as, action } in outstanding.tasks {
+            let item = Item::Task { id: InstanceId::new(id), birth: Run(key.birth), number: key.number, action };
             let version = runs_as.as_deref().map(Into::into);
             self.ledger.offer(Offer { item, name: name.as_str().into(), version, after: 0, prefer: None });
         }

@@ -41,7 +41,7 @@ impl Partition {
         if crate::planted::has(crate::planted::Bug::CreditLost) {
             return;
         }
-        self.ledger.out.push(Effect::Freed(grant.worker, grant.item.kind()));
+        self.ledger.out.push(Effect::Refused(grant.clone()));
     }
 
     fn grant_episode(&mut self, grant: Grant, birth: Birth) {
@@ -165,7 +165,7 @@ impl Partition {
     }
 
     fn activity_answered(&mut self, out: Out, response: ActivityResponse) {
-        let Item::Task { id, mut birth, number } = out.item else { return };
+        let Item::Task { id, mut birth, number, .. } = out.item else { return };
         if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
             birth = self.by_id.get(&id).copied().unwrap_or(birth);
         }

@@ -32,7 +32,8 @@ impl Driver {
     fn deadline(&self) -> Option<Time> {
         match self.phase {
             Phase::Running | Phase::Draining { .. } => {
-                self.slices.iter().filter_map(|slice| slice.partition.deadline()).min()
+                let partitions = self.slices.iter().filter_map(|slice| slice.partition.deadline());
+                partitions.chain(self.dispatcher.deadline()).min()
             }
             Phase::Opening { .. } | Phase::Stopped(_) => None,
         }

@@ -116,6 +116,7 @@ impl Driver {
                 slots: crate::hub::slots(number, shared.options.partitions),
                 settings: shared.options.settings.clone(),
             };
+            self.dispatcher.opened(id, lease.epoch, self.now);
             let mut out = Vec::new();
             let partition = Partition::open(config, *lease.outstanding, self.now, &mut out);
             effects.push(out);
@@ -169,7 +170,7 @@ impl Driver {
             }
             Incoming::Left(worker) => {
                 if self.workers.left(worker) {
-                    self.dispatcher.leave(worker);
+                    self.dispatcher.leave(worker, self.now);
                     for at in 0..self.slices.len() {
                         self.handle(shared, at, Input::WorkerGone(worker));
                     }
@@ -182,7 +183,8 @@ impl Driver {
     fn answered(&mut self, shared: &Shared, worker: WorkerId, answer: Answer) {
         // A token is drawn from the numbers of its partition's epoch. One of another epoch is older
         // than this hub, and so stale (invariant 5).
-        let epoch = Epoch((answer.token().0 >> 40) as u32);
+        self.dispatcher.answered(worker, &answer);
+        let epoch = answer.token().epoch();
         match self.slices.iter().position(|slice| slice.epoch == epoch) {
             Some(at) => self.handle(shared, at, Input::Answer(worker, answer)),
             None => {
@@ -213,7 +215,7 @@ impl Driver {
         }
         loop {
             let mut grants = std::mem::take(&mut self.spare.grants);
-            self.dispatcher.grants(&mut grants);
+            self.dispatcher.grants(self.now, &mut grants);
             let granted = !grants.is_empty();
             for (partition, grant) in grants.drain(..) {
                 self.workers.granted(grant.worker);

@@ -74,7 +74,8 @@ impl List {
 
     async fn page(&self) -> Result<Page, ClientError> {
         let page = self.client.query(self.query.clone()).await?;
-        Ok(Page { instances: page.rows.into_iter().map(Instance::from_row).collect(), next: page.next })
+        let instances = page.rows.into_iter().map(|row| Instance::new(row.into_state())).collect();
+        Ok(Page { instances, next: page.next })
     }
 }
 

@@ -12,7 +12,7 @@ use duramen_backend::disk::Disk;
 use duramen_backend::{Backend, Event, Hurry, Memory, MemoryOptions};
 use duramen_core::checkpoint::{Checkpoint, Image};
 use duramen_core::dispatch::Dispatcher;
-use duramen_core::ids::{Birth, Epoch, InstanceId, PartitionId, Position, Run, Slot};
+use duramen_core::ids::{Birth, Epoch, InstanceId, PartitionId, Position, Run, Slot, Token};
 use duramen_core::limits::{OPEN_TURN, Settings};
 use duramen_core::partition::{Config, Effect, Input, Partition};
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, RequestId, Start, Until, Wait};
@@ -179,7 +179,7 @@ impl Hub {
     }
 
     pub fn deadline(&self) -> Option<Time> {
-        self.partitions.values().filter_map(Partition::deadline).min()
+        self.partitions.values().filter_map(Partition::deadline).chain(self.dispatcher.deadline()).min()
     }
 
     /// Does all that can be done without time passing.
@@ -244,7 +244,7 @@ impl Hub {
     fn grant(&mut self) {
         let mut grants = Vec::new();
         loop {
-            self.dispatcher.grants(&mut grants);
+            self.dispatcher.grants(self.now, &mut grants);
             if grants.is_empty() {
                 return;
             }
@@ -331,8 +331,12 @@ impl Hub {
                     let slots = (0..=255).map(Slot).filter(|slot| self.owner(*slot) == id).collect();
                     self.backend.timers(id, slots, window);
                 }
-                Effect::Offer(offer) => self.dispatcher.offer(id, offer),
-                Effect::Work(worker, item) => self.hand_over(worker, item),
+                Effect::Offer(offer) => self.dispatcher.offer(id, offer, self.now),
+                Effect::Work(worker, item) => {
+                    self.dispatcher.handed(worker, &item);
+                    self.hand_over(worker, item);
+                }
+                Effect::Refused(grant) => self.dispatcher.refused(&grant),
                 Effect::Freed(worker, kind) => self.dispatcher.freed(worker, kind),
                 Effect::EndSession(worker, run) => {
                     self.ended_sessions.push((worker, run));
