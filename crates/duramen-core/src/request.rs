@@ -54,6 +54,13 @@ pub enum Request {
         /** With its children. */
         recurse: bool,
     },
+    /// End an instance at once, without its worker: as terminated, its children left alone.
+    End {
+        /** The target. */
+        id: InstanceId,
+        /** Becomes its output. */
+        output: Option<String>,
+    },
     /// Rewind a failed instance to where it failed.
     Rewind {
         /** The target. */
@@ -97,6 +104,12 @@ pub enum OnExisting {
     AttachAny,
     /// Replace it when its status is listed, refuse otherwise (the protocol's reuse policy).
     Replace(Vec<OrchestrationStatus>),
+    /// The same without asking that who replaces live ones lists TERMINATED too (the protocol's withdrawn
+    /// action TERMINATE).
+    ReplaceAny(Vec<OrchestrationStatus>),
+    /// Start nothing and answer with the one that exists when its status is listed, refuse otherwise (the
+    /// protocol's withdrawn action IGNORE).
+    AttachListed(Vec<OrchestrationStatus>),
 }
 
 /// A wait.

@@ -1,14 +1,14 @@
 //! The handle of a hub, and what it shares with its loop.
 
-use crate::attachment::{Attachment, WorkerLink};
+use crate::attachment::{Attachment, BareAnswer, WorkerLink};
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::HubError;
-use crate::inbox::{Call, Inbox, Incoming, Pushed, Search};
+use crate::inbox::{Bare, Call, Inbox, Incoming, Pushed, Search};
 use crate::options::Options;
 use crate::pool::{Pool, Task};
 use duramen_backend::{Backend, Event, Page, Query, QueryId};
-use duramen_core::ids::{PartitionId, Slot};
+use duramen_core::ids::{PartitionId, Slot, Token};
 use duramen_core::request::{Refusal, Reply, Request, RequestId};
 use duramen_core::time::Time;
 use duramen_core::work::{Announcement, Answer, WorkerId};
@@ -119,6 +119,15 @@ impl Hub {
     pub fn answer_late(&self, answers: Vec<Answer>) {
         let answers = answers.into_iter().map(|answer| Incoming::Answer(NOBODY, answer));
         self.handle.shared.push_all(answers);
+    }
+
+    /// Answers an item without its token: it is the one that is out on the connection that the answer came
+    /// over, which these workers share, the likeliest first. Says which item that was; `None` when there is
+    /// none that fits, and the answer is dropped.
+    pub async fn answer_bare(&self, workers: Vec<WorkerId>, answer: BareAnswer) -> Option<Token> {
+        let (token, told) = oneshot::channel();
+        self.handle.shared.push(Incoming::Bare(Box::new(Bare { workers, answer, token })));
+        told.await.ok().flatten()
     }
 
     /// Stops: no request is taken and no work handed out any more; what is with workers may be answered

@@ -36,7 +36,7 @@ mod options;
 mod pool;
 mod purge;
 
-pub use attachment::{Attachment, WorkerLink};
+pub use attachment::{Attachment, BareAnswer, WorkerLink};
 pub use clock::{Clock, VirtualClock};
 pub use error::HubError;
 pub use hub::Hub;

@@ -98,6 +98,9 @@ pub(super) fn refuse(reason: &HubError, incoming: Incoming) {
         Incoming::Shutdown(_, done) => {
             let _ = done.send(ended(reason));
         }
-        Incoming::Cancelled(_) | Incoming::Answer(..) | Incoming::Left(_) => {}
+        Incoming::Cancelled(_) | Incoming::Answer(..) | Incoming::Sent(..) | Incoming::Left(_) => {}
+        Incoming::Bare(bare) => {
+            let _ = bare.token.send(None);
+        }
     }
 }
