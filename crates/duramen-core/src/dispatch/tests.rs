@@ -341,3 +341,20 @@ fn who_takes_any_number_gets_as_much_as_its_connection_takes() {
     [1, 2, 3].map(|n| dispatcher.leave(WorkerId(n), at(0)));
     assert_eq!(dispatcher.room(), (0, 0));
 }
+
+#[test]
+fn a_clock_that_is_set_back_keeps_nothing_from_a_connection_for_longer_than_the_pause() {
+    let mut dispatcher = Dispatcher::new();
+    let late = Time::new(10_000, 0);
+    dispatcher.opened(PARTITION, Epoch(1), late);
+    dispatcher.join(WorkerId(1), worker(1, 1));
+    dispatcher.offer(PARTITION, offer("A", None, 1, 0), late);
+    let mut out = vec![];
+    dispatcher.grants(late, &mut out);
+    assert!(out.is_empty(), "it may still be out elsewhere");
+    let early = Time::new(1_000, 0);
+    dispatcher.grants(early, &mut out);
+    assert!(out.is_empty());
+    dispatcher.grants(early.plus(UNSHOWN_PAUSE), &mut out);
+    assert_eq!(out.len(), 1);
+}

@@ -51,6 +51,7 @@ impl Driver {
             tracing::error!("{reason}");
         }
         shared.inbox().close(reason.later());
+        self.retain_no_more();
         self.release();
         self.workers.stopped(&reason.to_string());
         self.pending.stopped(&reason);

@@ -318,7 +318,8 @@ pub(super) fn target(request: &Request) -> &str {
     match request {
         Request::Start(start) => &start.request.instance_id,
         Request::Wait(wait) => wait.id.as_str(),
-        Request::Get(id) | Request::Purge(id) | Request::History(id) => id.as_str(),
+        Request::Get(id) | Request::History(id) => id.as_str(),
+        Request::Purge(purge) => purge.id.as_str(),
         Request::Raise { id, .. }
         | Request::Suspend { id, .. }
         | Request::Resume { id, .. }

@@ -164,3 +164,38 @@ async fn trap_26_purge() {
     refused(client.purge_instances(PurgeInstancesRequest::default()).await, Code::InvalidArgument, "names nothing");
     assert!(get(&mut client, "a").await.is_none() && get(&mut client, "live").await.is_some());
 }
+
+#[tokio::test]
+async fn trap_26_a_recursive_purge_takes_finished_descendants_along() {
+    let server = Server::start().await;
+    let (mut client, mut worker) = (server.connect().await, server.worker().await);
+    for (parent, recursive, gone) in [("p", true, 2), ("q", false, 1)] {
+        start(&mut client, parent, "O").await;
+        let child = |id: i32, instance_id: String| {
+            let create = CreateSubOrchestrationAction { instance_id, name: "O".into(), ..Default::default() };
+            let action = orchestrator_action::OrchestratorActionType::CreateSubOrchestration(create);
+            OrchestratorAction { id, orchestrator_action_type: Some(action) }
+        };
+        let (done, live) = (format!("{parent}-done"), format!("{parent}-live"));
+        worker.run(vec![child(0, done.clone()), child(1, live.clone())]).await;
+        let mut left = 3;
+        while left > 0 {
+            let (request, token) = worker.episode().await;
+            let actions = match request.instance_id.as_str() {
+                id if id == done => vec![complete(0, "1")],
+                id if id == live => vec![],
+                // The parent has the child's result.
+                _ => vec![complete(2, "1")],
+            };
+            worker.answer(&request.instance_id, &token, actions).await;
+            left -= 1;
+        }
+        ended(&mut client, parent).await;
+        let which = purge_instances_request::Request::InstanceId(parent.into());
+        let purge = PurgeInstancesRequest { request: Some(which), recursive, is_orchestration: true };
+        let reply = client.purge_instances(purge).await.unwrap().into_inner();
+        assert_eq!(reply.deleted_instance_count, gone);
+        assert_eq!(get(&mut client, &done).await.is_none(), recursive);
+        assert!(get(&mut client, &live).await.is_some());
+    }
+}

@@ -135,14 +135,14 @@ impl Worker {
     pub(crate) async fn episode(&mut self) -> (OrchestratorRequest, String) {
         match self.next().await {
             (Work::OrchestratorRequest(request), token) => (request, token),
-            other => panic!("an episode was expected, not {}", kind(&other)),
+            (other, _) => panic!("an episode was expected, not {}", kind(&other)),
         }
     }
 
     pub(crate) async fn activity(&mut self) -> (ActivityRequest, String) {
         match self.next().await {
             (Work::ActivityRequest(request), token) => (request, token),
-            other => panic!("an activity was expected, not {}", kind(&other)),
+            (other, _) => panic!("an activity was expected, not {}", kind(&other)),
         }
     }
 
