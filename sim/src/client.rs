@@ -115,7 +115,7 @@ impl World {
                 *self.causes.restarts.entry(copy).or_default() += 1;
                 Request::Restart { id: instance, new_id: new_id.map(InstanceId::from) }
             }
-            92..97 => Request::Purge(instance),
+            92..97 => Request::Purge(instance.into()),
             _ => Request::History(instance),
         }
     }

@@ -88,7 +88,7 @@ impl World {
                 self.work(0, id);
                 moved = true;
             }
-            self.run_grants(0);
+            moved |= self.run_grants(0);
             if moved {
                 continue;
             }

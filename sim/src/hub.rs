@@ -357,9 +357,11 @@ impl World {
         }
     }
 
-    pub(crate) fn run_grants(&mut self, hub: usize) {
+    /// Grants what can be granted; says whether there was anything.
+    pub(crate) fn run_grants(&mut self, hub: usize) -> bool {
         let mut grants = Vec::new();
         self.hubs[hub].dispatcher.grants(self.now, &mut grants);
+        let any = !grants.is_empty();
         for (id, grant) in grants {
             tell!(self, "granted {:?} to {}", grant.item, grant.worker.0);
             let part = self.hubs[hub].parts.iter().position(|part| part.id == id);
@@ -370,6 +372,7 @@ impl World {
                 self.hubs[hub].parts[part].inputs.push_back(Input::Granted(grant));
             }
         }
+        any
     }
 
     pub(crate) fn net_step(&mut self) -> bool {

@@ -228,7 +228,8 @@ impl World {
             episode_limit: self.plan.episode_limit,
             activity_limit: self.plan.activity_limit,
             unknown_wait: self.plan.unknown_wait,
-            evict_at_once: self.plan.evict_at_once,
+            resident: if self.plan.evict_at_once { 0 } else { Settings::default().resident },
+            ..Settings::default()
         }
     }
 
@@ -494,6 +495,7 @@ pub(crate) fn verb(request: &duramen_core::request::Request) -> &'static str {
         Request::Suspend { .. } => "suspend",
         Request::Resume { .. } => "resume",
         Request::Terminate { .. } => "terminate",
+        Request::End { .. } => "end",
         Request::Rewind { .. } => "rewind",
         Request::Restart { .. } => "restart",
         Request::Purge(_) => "purge",

@@ -30,9 +30,10 @@ pub(crate) struct Manner {
 /// A hub over the store in a folder.
 pub(crate) async fn open_hub(folder: &Path, manner: Manner) -> Result<Hub, Box<dyn Error>> {
     let store = open_store(folder)?;
+    let defaults = Settings::default();
     let options = duramen_hub::Options {
         partitions: manner.partitions,
-        settings: Settings { evict_at_once: manner.evict, ..Settings::default() },
+        settings: Settings { resident: if manner.evict { 0 } else { defaults.resident }, ..defaults },
         ..duramen_hub::Options::default()
     };
     Ok(Hub::run(Arc::new(store), options).await?)

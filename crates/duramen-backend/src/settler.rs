@@ -277,7 +277,7 @@ impl<R: Rows> Settler<R> {
     /// Takes a query, and says whether a settle has to come first.
     pub fn query(&self, query: QueryId, what: Query) -> bool {
         let mut waiting = self.waiting();
-        let end = waiting.end;
+        let end = if what.hints { waiting.settled } else { waiting.end };
         waiting.queries.push((end, query, what));
         waiting.settled < end && waiting.bytes > 0
     }

@@ -5,7 +5,7 @@ use crate::config::Bind;
 use crate::server::{Plan, serve};
 use crate::stores;
 use anyhow::Context;
-use duramen_server::{HubName, MADE_HUBS, Which};
+use duramen_server::{HubName, HubsOptions, MOST_HUBS};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,14 +27,13 @@ pub(crate) fn run(dev: Dev) -> anyhow::Result<ExitCode> {
         (stores::in_folder(folder, options, duramen_embedded::Options::default()), data, there)
     };
     let plan = Plan {
-        which: Which::Named,
+        which: HubsOptions { there, ..HubsOptions::default() },
         at_start: vec![HubName::default()],
-        there,
         open,
         grpc: dev.grpc.into_iter().map(Bind::Loopback).collect(),
         http: Bind::Loopback(dev.http),
         data,
-        hubs: format!("default, and others as soon as somebody names them, at most {MADE_HUBS}"),
+        hubs: format!("default, and others as soon as somebody names them, at most {MOST_HUBS}"),
         drain: DRAIN,
     };
     crate::on_runtime(serve(plan))

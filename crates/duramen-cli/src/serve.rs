@@ -4,7 +4,7 @@ use crate::arguments::Serve;
 use crate::config::Config;
 use crate::server::{Plan, serve};
 use crate::stores;
-use duramen_server::{HubName, Which};
+use duramen_server::{HubName, HubsOptions};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -20,9 +20,8 @@ pub(crate) fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
     }
     let names: Vec<&str> = config.hubs.iter().map(HubName::as_str).collect();
     let plan = Plan {
-        which: Which::Listed,
+        which: HubsOptions { only: Some(config.hubs.clone()), ..HubsOptions::default() },
         at_start: config.hubs.clone(),
-        there: Vec::new(),
         open: stores::in_folder(config.data.clone(), config.hub_options(), config.store_options()),
         grpc: config.grpc.clone(),
         http: config.http,

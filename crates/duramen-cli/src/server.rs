@@ -6,7 +6,7 @@ use crate::notify::{Told, notify};
 use crate::signals::Signals;
 use crate::text::Places;
 use anyhow::{anyhow, bail};
-use duramen_server::{GrpcOptions, GrpcServer, HubName, Hubs, Opener, Which, http};
+use duramen_server::{GrpcOptions, GrpcServer, HubName, Hubs, HubsOptions, Opener, http};
 use futures::future::join_all;
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,11 +19,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What to serve.
 pub(crate) struct Plan {
-    pub(crate) which: Which,
-    /// Hubs that are opened at the start.
+    pub(crate) which: HubsOptions,
+    /// Hubs that are opened at the start; others are when somebody names them.
     pub(crate) at_start: Vec<HubName>,
-    /// Hubs that are there too, and are opened when somebody names them.
-    pub(crate) there: Vec<HubName>,
     pub(crate) open: Opener,
     pub(crate) grpc: Vec<Bind>,
     pub(crate) http: Bind,
@@ -43,8 +41,7 @@ pub(crate) async fn serve(plan: Plan) -> anyhow::Result<ExitCode> {
     let http = listen(plan.http, "--http").await?;
     let text = Places { grpc: &grpc, http: &http, data: &plan.data, hubs: &plan.hubs }.text();
 
-    let names = plan.at_start.iter().chain(&plan.there).cloned();
-    let hubs = Hubs::new(plan.which, names, plan.open);
+    let hubs = Hubs::new(plan.which, plan.open);
     let doors = Doors::open(grpc, http, &hubs, &text);
     let opened = tokio::select! {
         opened = open(&hubs, &plan.at_start) => opened.map(|()| None),

@@ -22,6 +22,10 @@ unknown_wait = "5s"
 
 [settling]
 age = "1s"
+
+[retention]
+completed = "30d"
+failed = "90d"
 "#;
 
 /// A folder with this configuration in it.
@@ -52,6 +56,7 @@ fn flags_count_before_variables_and_those_before_the_file() {
     let variables = [
         ("DURAMEN_SETTLING_AGE", "2s"),
         ("DURAMEN_DRAIN", "10s"),
+        ("DURAMEN_RETENTION_FAILED", "12h"),
         ("RUST_LOG", "debug"),
         ("DURAMEN_PORT", "tcp://1.2.3.4:5"),
     ];
@@ -76,6 +81,12 @@ unknown_wait = "5s"
 bytes = "64MiB"
 age = "2s"
 bound = "256MiB"
+
+[retention]
+completed = "30d"
+failed = "12h"
+terminated = "none"
+canceled = "none"
 "#
     );
     fs::write(folder.path().join("again.toml"), &all).expect("it is written");

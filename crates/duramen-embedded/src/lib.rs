@@ -29,6 +29,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub mod export;
+
 pub use duramen_backend::journal::SegmentSizes;
 pub use error::OpenError;
 pub use files::Counters;

@@ -4,7 +4,7 @@
 use duramen_backend::{Backend, Memory};
 use duramen_embedded::Embedded;
 use duramen_hub::{Hub, Options};
-use duramen_server::{GrpcOptions, GrpcServer, Hubs, OpenHub, StoreState, Which};
+use duramen_server::{GrpcOptions, GrpcServer, Hubs, HubsOptions, OpenHub};
 use futures::FutureExt;
 use std::error::Error;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let folder = folder.as_ref().map(|folder| folder.join("hubs").join(name.as_str()));
         open(folder).boxed()
     };
-    let hubs = Hubs::new(Which::Named, [], Box::new(open));
+    let hubs = Hubs::new(HubsOptions::default(), open);
     let listener = TcpListener::bind(&address).await?;
     println!("serving on {}", listener.local_addr()?);
     let server = GrpcServer::new(hubs.clone(), GrpcOptions::default());
@@ -45,5 +45,5 @@ async fn open(folder: Option<PathBuf>) -> Result<OpenHub, String> {
         }
     };
     let hub = Hub::run(store, Options::default()).await.map_err(|error| error.to_string())?;
-    Ok(OpenHub { hub, store: Arc::new(StoreState::default) })
+    Ok(hub.into())
 }

@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Task hubs that a server has at most which makes them when they are named.
-pub const MADE_HUBS: usize = 32;
+/// Task hubs that a server has at most which makes them when they are named, unless told otherwise.
+pub const MOST_HUBS: usize = 32;
 
 /// Opens a hub, or says why it cannot be.
 pub type Opener = Box<dyn Fn(HubName) -> BoxFuture<'static, Result<OpenHub, String>> + Send + Sync>;
@@ -31,6 +31,13 @@ pub struct OpenHub {
     pub hub: Hub,
     /// Tells how its store is.
     pub store: Arc<dyn Fn() -> StoreState + Send + Sync>,
+}
+
+impl From<Hub> for OpenHub {
+    /// A hub of whose store nothing is known.
+    fn from(hub: Hub) -> Self {
+        Self { hub, store: Arc::new(StoreState::default) }
+    }
 }
 
 /// How the store of a hub is.
@@ -52,12 +59,20 @@ pub struct NamedHub {
 }
 
 /// Which hubs a server has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// The ones that it was told, and those that are named by somebody, at most [`MADE_HUBS`] in all.
-    Named,
-    /// The ones that it was told.
-    Listed,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubsOptions {
+    /// These and no others. `None` makes a hub when it is named.
+    pub only: Option<Vec<HubName>>,
+    /// Hubs that were made before, of a server that makes them.
+    pub there: Vec<HubName>,
+    /// Hubs that a server has at most which makes them.
+    pub most: usize,
+}
+
+impl Default for HubsOptions {
+    fn default() -> Self {
+        Self { only: None, there: Vec::new(), most: MOST_HUBS }
+    }
 }
 
 /// Why somebody does not get a hub.
@@ -67,7 +82,7 @@ pub enum HubsError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// The server has no such hub, and makes none.
-    #[error("there is no task hub {name:?}{}; this server has: {}", meant(.near.as_deref()), .there.join(", "))]
+    #[error("there is no task hub {name:?}{}; there are: {}", meant(.near.as_deref()), .there.join(", "))]
     Unknown {
         /// What was asked for.
         name: String,
@@ -78,8 +93,8 @@ pub enum HubsError {
     },
     /// The server makes no more hubs.
     #[error(
-        "there are {MADE_HUBS} task hubs, and {name:?} would be one more than `duramen dev` makes; use one of: {}; or stop it and remove the folder of one that is not needed",
-        .there.join(", ")
+        "there are {} task hubs, and {name:?} would be one too many; use one of: {}; or stop the server and remove the folder of one that is not needed",
+        .there.len(), .there.join(", ")
     )]
     TooMany {
         /// What was asked for.
@@ -133,7 +148,8 @@ pub struct Hubs {
 
 struct Registry {
     open: Opener,
-    which: Which,
+    /// How many there may be, if it makes hubs.
+    most: Option<usize>,
     hubs: Mutex<BTreeMap<HubName, Option<Kept>>>,
     /// Once it is set, with the patience: keepers stop.
     stop: watch::Sender<Option<Duration>>,
@@ -147,10 +163,15 @@ struct Kept {
 }
 
 impl Hubs {
-    /// Hubs of these names, none of them open yet.
-    pub fn new(which: Which, names: impl IntoIterator<Item = HubName>, open: Opener) -> Self {
-        let hubs = names.into_iter().map(|name| (name, None)).collect();
-        Self { registry: Arc::new(Registry { open, which, hubs: Mutex::new(hubs), stop: watch::Sender::new(None) }) }
+    /// None of them is open yet.
+    pub fn new(
+        options: HubsOptions,
+        open: impl Fn(HubName) -> BoxFuture<'static, Result<OpenHub, String>> + Send + Sync + 'static,
+    ) -> Self {
+        let most = options.only.is_none().then_some(options.most);
+        let hubs = options.only.unwrap_or(options.there).into_iter().map(|name| (name, None)).collect();
+        let stop = watch::Sender::new(None);
+        Self { registry: Arc::new(Registry { open: Box::new(open), most, hubs: Mutex::new(hubs), stop }) }
     }
 
     /// The hub of this name; the default one without a name, or with an empty one. Opens it if nobody has asked for it
@@ -224,10 +245,10 @@ impl Registry {
     fn may_make(&self, name: &HubName, hubs: &BTreeMap<HubName, Option<Kept>>) -> Result<(), HubsError> {
         let there = || hubs.keys().map(HubName::to_string).collect();
         let near = || nearest(name.as_str(), hubs.keys().map(HubName::as_str)).map(str::to_owned);
-        match self.which {
-            Which::Named if hubs.len() < MADE_HUBS => Ok(()),
-            Which::Named => Err(HubsError::TooMany { name: name.to_string(), there: there() }),
-            Which::Listed => Err(HubsError::Unknown { name: name.to_string(), near: near(), there: there() }),
+        match self.most {
+            Some(most) if hubs.len() < most => Ok(()),
+            Some(_) => Err(HubsError::TooMany { name: name.to_string(), there: there() }),
+            None => Err(HubsError::Unknown { name: name.to_string(), near: near(), there: there() }),
         }
     }
 

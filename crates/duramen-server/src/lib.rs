@@ -27,6 +27,6 @@ mod nearest;
 
 pub use grpc::{GrpcOptions, GrpcServer};
 pub use hubs::{
-    HubName, HubState, Hubs, HubsError, MADE_HUBS, NameError, NamedHub, OpenHub, Opener, Phase, StoreState, Which,
+    HubName, HubState, Hubs, HubsError, HubsOptions, MOST_HUBS, NameError, NamedHub, OpenHub, Opener, Phase, StoreState,
 };
 pub use nearest::nearest;

@@ -4,7 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use duramen_backend::Memory;
 use duramen_hub::{Hub, Options};
-use duramen_server::{HubName, Hubs, OpenHub, Opener, StoreState, Which, http};
+use duramen_server::{HubName, Hubs, HubsOptions, OpenHub, Opener, StoreState, http};
 use futures::FutureExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,8 @@ fn hubs(full: Arc<AtomicBool>) -> Hubs {
         }
         .boxed()
     });
-    Hubs::new(Which::Named, [HubName::default()], open)
+    let there = vec![HubName::default()];
+    Hubs::new(HubsOptions { there, ..HubsOptions::default() }, open)
 }
 
 async fn ask(hubs: &Hubs, method: Method, path: &str) -> (StatusCode, String) {

@@ -6,7 +6,7 @@ use duramen_core::request::{OnExisting, Reply, Request, Start};
 use duramen_core::work::{Announcement, Answer, WorkItem};
 use duramen_hub::{Hub, HubError, Options, WorkerLink};
 use duramen_proto::CreateInstanceRequest;
-use duramen_server::{HubName, Hubs, HubsError, OpenHub, Opener, Phase, StoreState, Which};
+use duramen_server::{HubName, Hubs, HubsError, HubsOptions, OpenHub, Opener, Phase};
 use futures::FutureExt;
 use futures::future::join_all;
 use std::sync::Arc;
@@ -16,11 +16,15 @@ use tokio::sync::mpsc;
 
 async fn in_memory() -> OpenHub {
     let hub = Hub::run(Arc::new(Memory::new()), Options::default()).await.expect("memory opens");
-    OpenHub { hub, store: Arc::new(StoreState::default) }
+    hub.into()
 }
 
 fn names(names: &[&str]) -> Vec<HubName> {
     names.iter().map(|name| name.parse().expect("a name")).collect()
+}
+
+fn only(these: &[&str]) -> HubsOptions {
+    HubsOptions { only: Some(names(these)), ..HubsOptions::default() }
 }
 
 fn opens_in_memory() -> Opener {
@@ -46,7 +50,7 @@ async fn a_hub_is_opened_once_however_many_ask_at_once() {
         }
         .boxed()
     };
-    let hubs = Hubs::new(Which::Named, [], Box::new(open));
+    let hubs = Hubs::new(HubsOptions::default(), Box::new(open));
     let asked = join_all(["orders", "Orders", "ORDERS"].map(|name| hubs.get(Some(name)))).await;
     assert!(asked.iter().all(Result::is_ok), "{asked:?}");
     assert_eq!(opened.load(Ordering::Relaxed), 1, "one hub, whatever the case of its name");
@@ -58,14 +62,14 @@ async fn a_hub_is_opened_once_however_many_ask_at_once() {
 
 #[tokio::test]
 async fn a_server_with_a_list_says_what_it_has_and_what_may_have_been_meant() {
-    let hubs = Hubs::new(Which::Listed, names(&["default", "orders"]), opens_in_memory());
+    let hubs = Hubs::new(only(&["default", "orders"]), opens_in_memory());
     assert_eq!(
         hubs.get(Some("ordrs")).await.expect_err("it is not in the list").to_string(),
-        "there is no task hub \"ordrs\", did you mean \"orders\"?; this server has: default, orders"
+        "there is no task hub \"ordrs\", did you mean \"orders\"?; there are: default, orders"
     );
     assert_eq!(
         hubs.get(Some("something")).await.expect_err("it is not in the list").to_string(),
-        "there is no task hub \"something\"; this server has: default, orders"
+        "there is no task hub \"something\"; there are: default, orders"
     );
     assert_eq!(
         hubs.get(Some("no/name")).await.expect_err("a slash").to_string(),
@@ -75,7 +79,8 @@ async fn a_server_with_a_list_says_what_it_has_and_what_may_have_been_meant() {
 
 #[tokio::test]
 async fn a_server_that_makes_hubs_stops_at_32_and_those_go_on() {
-    let hubs = Hubs::new(Which::Named, names(&["made-before"]), opens_in_memory());
+    let there = HubsOptions { there: names(&["made-before"]), ..HubsOptions::default() };
+    let hubs = Hubs::new(there, opens_in_memory());
     for n in 0..31 {
         hubs.get(Some(&format!("hub-{n}"))).await.expect("there is room");
     }
@@ -93,7 +98,7 @@ async fn a_hub_that_does_not_open_is_tried_again_and_everybody_hears_why_meanwhi
         0 | 1 => async { Err("the disk is on fire".to_owned()) }.boxed(),
         _ => async { Ok(in_memory().await) }.boxed(),
     };
-    let hubs = Hubs::new(Which::Listed, names(&["default"]), Box::new(open));
+    let hubs = Hubs::new(only(&["default"]), Box::new(open));
     let asked = join_all([hubs.get(None), hubs.get(None)]).await;
     for asked in asked {
         let error = asked.expect_err("it does not open");
@@ -110,7 +115,7 @@ async fn a_hub_that_does_not_open_is_tried_again_and_everybody_hears_why_meanwhi
 
 #[tokio::test(start_paused = true)]
 async fn a_hub_that_has_stopped_is_opened_again() {
-    let hubs = Hubs::new(Which::Named, [], opens_in_memory());
+    let hubs = Hubs::new(HubsOptions::default(), opens_in_memory());
     let first = hubs.get(None).await.expect("it opens").hub;
     first.shutdown(Duration::ZERO).await.expect("it stops");
     while hubs.states().iter().any(|hub| matches!(hub.phase, Some(Phase::Open(_)))) {
@@ -123,7 +128,7 @@ async fn a_hub_that_has_stopped_is_opened_again() {
 
 #[tokio::test]
 async fn shutdown_stops_every_hub_and_lets_none_open_again() {
-    let hubs = Hubs::new(Which::Named, [], opens_in_memory());
+    let hubs = Hubs::new(HubsOptions::default(), opens_in_memory());
     let (one, two) = (hubs.get(Some("one")).await.unwrap().hub, hubs.get(Some("two")).await.unwrap().hub);
     let errors = hubs.shutdown(Duration::from_secs(10)).await;
     assert!(errors.is_empty(), "{errors:?}");
@@ -147,7 +152,7 @@ impl WorkerLink for Busy {
 
 #[tokio::test]
 async fn while_a_hub_waits_for_its_workers_they_find_it() {
-    let hubs = Hubs::new(Which::Named, [], opens_in_memory());
+    let hubs = Hubs::new(HubsOptions::default(), opens_in_memory());
     let hub = hubs.get(None).await.expect("it opens").hub;
     let (give, mut given) = mpsc::unbounded_channel();
     let room = Announcement { in_process: false, orchestrators: 1, activities: 1, filters: None };
@@ -176,7 +181,7 @@ async fn while_a_hub_waits_for_its_workers_they_find_it() {
 #[tokio::test]
 async fn shutdown_does_not_wait_for_a_hub_that_is_being_opened() {
     let open: Opener = Box::new(|_| futures::future::pending().boxed());
-    let hubs = Hubs::new(Which::Named, [], open);
+    let hubs = Hubs::new(HubsOptions::default(), open);
     let waiting = tokio::spawn({
         let hubs = hubs.clone();
         async move { hubs.get(None).await }

@@ -341,6 +341,8 @@ impl World {
             order: if chance.one_in(3) { Order::Completed } else { Order::Created },
             limit: chance.below(5) as usize,
             after: None,
+            bare: chance.one_in(4),
+            hints: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! One layer of the configuration: what somebody has said, and only that.
 
-use super::{Bind, Config, Limit, Limits, Settle, Size, Span};
+use super::{Bind, Config, Keep, Limit, Limits, Settle, Size, Span};
 use anyhow::bail;
 use clap::Args;
 use duramen_server::HubName;
@@ -41,6 +41,9 @@ pub(crate) struct Settings {
     #[command(flatten)]
     #[serde(default)]
     settling: SettleSettings,
+    #[command(flatten)]
+    #[serde(default)]
+    retention: KeepSettings,
 }
 
 #[derive(Args, Debug, Default, Deserialize)]
@@ -74,6 +77,23 @@ struct SettleSettings {
     bound: Option<Size>,
 }
 
+#[derive(Args, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeepSettings {
+    /// How long an instance that has completed is kept, with its history [default: none, which is for ever]
+    #[arg(long = "retention-completed", value_name = "SPAN", env = "DURAMEN_RETENTION_COMPLETED")]
+    completed: Option<Limit>,
+    /// The same for one that has failed [default: none]
+    #[arg(long = "retention-failed", value_name = "SPAN", env = "DURAMEN_RETENTION_FAILED")]
+    failed: Option<Limit>,
+    /// The same for one that was terminated [default: none]
+    #[arg(long = "retention-terminated", value_name = "SPAN", env = "DURAMEN_RETENTION_TERMINATED")]
+    terminated: Option<Limit>,
+    /// The same for one that was canceled [default: none]
+    #[arg(long = "retention-canceled", value_name = "SPAN", env = "DURAMEN_RETENTION_CANCELED")]
+    canceled: Option<Limit>,
+}
+
 impl Settings {
     /// This layer over another.
     pub(super) fn or(self, below: Self) -> Self {
@@ -95,6 +115,12 @@ impl Settings {
                 bytes: self.settling.bytes.or(below.settling.bytes),
                 age: self.settling.age.or(below.settling.age),
                 bound: self.settling.bound.or(below.settling.bound),
+            },
+            retention: KeepSettings {
+                completed: self.retention.completed.or(below.retention.completed),
+                failed: self.retention.failed.or(below.retention.failed),
+                terminated: self.retention.terminated.or(below.retention.terminated),
+                canceled: self.retention.canceled.or(below.retention.canceled),
             },
         }
     }
@@ -123,6 +149,12 @@ impl Settings {
                 bytes: self.settling.bytes.unwrap_or(settle.bytes),
                 age: self.settling.age.unwrap_or(settle.age),
                 bound: self.settling.bound.unwrap_or(settle.bound),
+            },
+            retention: Keep {
+                completed: self.retention.completed.unwrap_or_default(),
+                failed: self.retention.failed.unwrap_or_default(),
+                terminated: self.retention.terminated.unwrap_or_default(),
+                canceled: self.retention.canceled.unwrap_or_default(),
             },
         })
     }

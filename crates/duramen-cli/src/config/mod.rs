@@ -13,7 +13,7 @@ pub(crate) use layer::Settings;
 pub(crate) use values::{Bind, Limit, Size, Span};
 
 use duramen_embedded::Settling;
-use duramen_hub::OPEN_REQUESTS;
+use duramen_hub::{OPEN_REQUESTS, Retention};
 use duramen_server::HubName;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) log: String,
     pub(crate) limits: Limits,
     pub(crate) settling: Settle,
+    pub(crate) retention: Keep,
 }
 
 /// How much of what is let in.
@@ -47,6 +48,15 @@ pub(crate) struct Settle {
     pub(crate) bytes: Size,
     pub(crate) age: Span,
     pub(crate) bound: Size,
+}
+
+/// How long instances that have ended are kept, by how they ended; `none` keeps them until they are purged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Keep {
+    pub(crate) completed: Limit,
+    pub(crate) failed: Limit,
+    pub(crate) terminated: Limit,
+    pub(crate) canceled: Limit,
 }
 
 impl Config {
@@ -68,11 +78,17 @@ impl Config {
         let defaults = duramen_hub::Options::default();
         let settings = duramen_core::limits::Settings {
             episode_limit: self.limits.episode.0,
-            activity_limit: self.limits.activity.0.map(|span| span.0),
+            activity_limit: self.limits.activity.span(),
             unknown_wait: self.limits.unknown_wait.0,
             ..defaults.settings
         };
-        duramen_hub::Options { settings, queue: self.limits.open_requests, ..defaults }
+        let retention = Retention {
+            completed: self.retention.completed.span(),
+            failed: self.retention.failed.span(),
+            terminated: self.retention.terminated.span(),
+            canceled: self.retention.canceled.span(),
+        };
+        duramen_hub::Options { settings, queue: self.limits.open_requests, retention, ..defaults }
     }
 
     /// How their stores are opened.

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) struct Span(pub(crate) Duration);
 
 /// A span of time, or `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limit(pub(crate) Option<Span>);
 
 /// Bytes: `512B`, `64KiB`, `256MiB`, `1GiB`.
@@ -71,6 +71,13 @@ impl FromStr for Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write(f, u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX), &SPANS)
+    }
+}
+
+impl Limit {
+    /// The span, if there is one.
+    pub(crate) fn span(self) -> Option<Duration> {
+        self.0.map(|span| span.0)
     }
 }
 

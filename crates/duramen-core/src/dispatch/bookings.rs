@@ -106,6 +106,12 @@ impl Bookings {
     /// Forgets what has been elsewhere for long enough; says whether there was any.
     pub(super) fn pass_time(&mut self, now: Time) -> bool {
         let mut any = false;
+        let latest = now.plus(UNSHOWN_PAUSE);
+        if self.next_end().is_some_and(|until| until > latest) {
+            // The clock was set back: nothing waits longer than one pause for that.
+            self.ends.iter_mut().for_each(|(until, _)| *until = latest);
+            self.elsewhere.values_mut().for_each(|until| *until = latest);
+        }
         while let Some((_, key)) = self.ends.pop_front_if(|(until, _)| *until <= now) {
             // One that was noted again since stays.
             if self.elsewhere.get(&key).is_some_and(|until| *until <= now) {

@@ -25,9 +25,42 @@ pub(super) struct Ending {
 }
 
 /// A child that the history has no result of.
+#[derive(Clone, Debug)]
 pub(super) struct OpenChild {
     pub(super) action: i32,
     pub(super) created: SubOrchestrationInstanceCreatedEvent,
+}
+
+/// Children of a run that have no result, as far as its history has been seen. A retried child has the
+/// same id as the one that failed, so pairs are matched in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Children(BTreeMap<i32, (usize, OpenChild)>);
+
+impl Children {
+    /// Looks at the next event of the history.
+    pub(super) fn see(&mut self, index: usize, event: &Bytes) {
+        let decoded = event::decode(event);
+        match decoded.event_type {
+            Some(EventType::SubOrchestrationInstanceCreated(created)) => {
+                let action = decoded.event_id;
+                self.0.insert(action, (index, OpenChild { action, created }));
+            }
+            Some(EventType::SubOrchestrationInstanceCompleted(done)) => {
+                self.0.remove(&done.task_scheduled_id);
+            }
+            Some(EventType::SubOrchestrationInstanceFailed(failed)) => {
+                self.0.remove(&failed.task_scheduled_id);
+            }
+            _ => {}
+        }
+    }
+
+    /// In the order in which they were made.
+    pub(super) fn in_order(self) -> Vec<OpenChild> {
+        let mut open: Vec<(usize, OpenChild)> = self.0.into_values().collect();
+        open.sort_by_key(|(index, _)| *index);
+        open.into_iter().map(|(_, child)| child).collect()
+    }
 }
 
 impl Instance {
@@ -38,7 +71,8 @@ impl Instance {
         self.tail.suspended = false;
         self.tail.completed = Some(ledger.now.into());
         let last = self.history.len() - 1;
-        self.tail.output = event::locate(&self.history[last], Payload::Output).map(|(start, length)| Text {
+        let completed = self.history.last().expect("ExecutionCompleted is there");
+        self.tail.output = event::locate(completed, Payload::Output).map(|(start, length)| Text {
             part: Some(Place::History(last as u64).into()),
             start,
             length,
@@ -57,7 +91,7 @@ impl Instance {
             self.close_tasks(ledger);
             if recurse {
                 let output = self.output();
-                for child in self.open_children() {
+                for child in self.history.open_children() {
                     let body = Terminate { output: output.clone(), recurse: true };
                     ledger.send(self.slot(), InstanceId::new(child.created.instance_id), Body::Terminate(body));
                 }
@@ -114,7 +148,7 @@ impl Instance {
 
     /// Ends at once, and so on down.
     pub(crate) fn end_with_children(&mut self, output: Option<String>, ledger: &mut Ledger) {
-        let children = self.open_children();
+        let children = self.history.open_children();
         self.tail.terminate_children = false;
         self.end_by_hub(output.clone(), ledger);
         for child in children {
@@ -212,31 +246,6 @@ impl Instance {
             self.recall_task(&task, ledger);
         }
         ledger.write(Change::Purged(crate::checkpoint::Purged { birth: self.head.birth, run: self.head.run }));
-    }
-
-    /// Children of the current run without a result, in the order in which they were made. A
-    /// retried child has the same id as the one that failed, so pairs are matched in order.
-    pub(super) fn open_children(&self) -> Vec<OpenChild> {
-        let mut open: BTreeMap<i32, (usize, OpenChild)> = BTreeMap::new();
-        for (index, event) in self.history.iter().enumerate() {
-            let decoded = event::decode(event);
-            match decoded.event_type {
-                Some(EventType::SubOrchestrationInstanceCreated(created)) => {
-                    let action = decoded.event_id;
-                    open.insert(action, (index, OpenChild { action, created }));
-                }
-                Some(EventType::SubOrchestrationInstanceCompleted(done)) => {
-                    open.remove(&done.task_scheduled_id);
-                }
-                Some(EventType::SubOrchestrationInstanceFailed(failed)) => {
-                    open.remove(&failed.task_scheduled_id);
-                }
-                _ => {}
-            }
-        }
-        let mut open: Vec<(usize, OpenChild)> = open.into_values().collect();
-        open.sort_by_key(|(index, _)| *index);
-        open.into_iter().map(|(_, child)| child).collect()
     }
 
     /// Whether the run is the one that a result is for.

@@ -69,7 +69,7 @@ impl Instance {
                 rewinds: self.head.rewinds.len() as u32,
                 episodes: self.tail.episodes,
             },
-            past: (!holds_session).then(|| self.history.clone()),
+            past: (!holds_session).then(|| self.history.whole().to_vec()),
             new,
             trace: self.tail.trace.clone(),
         };

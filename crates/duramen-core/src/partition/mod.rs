@@ -12,6 +12,7 @@ mod outbox;
 mod requests;
 mod residence;
 mod start;
+mod timers;
 mod turn;
 mod waits;
 mod work;
@@ -19,7 +20,7 @@ mod work;
 pub use footprint::Footprint;
 pub(crate) use ledger::{Ledger, Wake};
 
-use crate::checkpoint::{DueTimers, Image, Outstanding, PairMark, Queued, TimerPlace, TimerWindow};
+use crate::checkpoint::{DueTimers, Image, Outstanding, PairMark, Queued, Ready, TimerWindow};
 use crate::dispatch::{Grant, Item, Offer};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, PartitionId, Position, Run, Slot, StoreId};
 use crate::instance::Instance;
@@ -135,7 +136,7 @@ impl Partition {
         config.slots.iter().for_each(|slot| owned[usize::from(slot.0)] = true);
         let numbers = Numbers::new(config.store, config.epoch);
         let mut partition = Self {
-            ledger: Ledger::new(config.epoch, numbers, now),
+            ledger: Ledger::new(config.epoch, numbers, now, &config.settings),
             config,
             owned,
             instances: BTreeMap::new(),
@@ -157,39 +158,34 @@ impl Partition {
     }
 
     fn take_up(&mut self, outstanding: Outstanding) {
-        self.ask_for_timers(None);
+        self.take_up_timers();
         for Queued { key, id, name, runs_as, action } in outstanding.tasks {
             let item = Item::Task { id: InstanceId::new(id), birth: Run(key.birth), number: key.number, action };
             let version = runs_as.as_deref().map(Into::into);
             self.ledger.offer(Offer { item, name: name.as_str().into(), version, after: 0, prefer: None });
         }
-        for ready in outstanding.ready {
-            self.defer(InstanceId::new(ready.id), None);
-        }
+        outstanding.ready.into_iter().for_each(|ready| self.take_up_ready(ready));
         self.take_up_outbox();
     }
 
-    fn ask_for_timers(&mut self, after: Option<TimerPlace>) {
-        let window = TimerWindow { after, before: Time::MAX };
-        self.ledger.out.push(Effect::Timers(window));
-    }
-
-    fn take_timers(&mut self, due: DueTimers) {
-        for (id, timer) in &due.timers {
-            let at = Time::from(timer.due.unwrap_or_default());
-            if crate::planted::has(crate::planted::Bug::TimerLost) && at.since(self.ledger.now).as_secs() > 10 {
-                continue;
-            }
-            self.ledger.open_timer(timer, &InstanceId::new(id.as_str()));
+    /// An instance with something in its inbox is not loaded before a worker takes its episode. That one
+    /// is due is a hint: it may be suspended, or still to start.
+    fn take_up_ready(&mut self, ready: Ready) {
+        let id = InstanceId::new(ready.id);
+        if ready.terminating {
+            // Its worker has a while to answer, from now on.
+            return self.defer(id, None);
         }
-        if due.next.is_some() {
-            self.ask_for_timers(due.next);
-        }
+        self.leaving.offered.insert(Run(ready.birth));
+        let item = Item::Episode { id, birth: Run(ready.birth), run: Run(ready.run) };
+        let version = ready.version.as_deref().map(Into::into);
+        self.ledger.offer(Offer { item, name: ready.name.as_str().into(), version, after: 0, prefer: None });
     }
 
     /// Applies one input.
     pub fn handle(&mut self, input: Input, now: Time, out: &mut Vec<Effect>) {
         self.ledger.now = now;
+        self.move_window();
         match input {
             Input::Request(id, request) => self.request(id, request),
             Input::Cancelled(id) => self.cancel_wait(id),
@@ -228,13 +224,14 @@ impl Partition {
     }
 
     /// Whether nothing is under way: no item with a worker, nothing to write, nothing on its way to
-    /// disk, no load.
+    /// disk, nothing being read.
     pub fn idle(&self) -> bool {
         self.ledger.episodes.is_empty()
             && self.ledger.activities.is_empty()
             && self.ledger.opened.is_none()
             && self.in_flight.is_empty()
             && self.loading.is_empty()
+            && !self.ledger.timers.is_reading()
     }
 
     /// Instances in memory.

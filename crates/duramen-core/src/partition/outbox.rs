@@ -3,7 +3,7 @@
 //!
 //! Durable identity is by slot: when slots move between partitions the sequences go on (invariant 4).
 
-use super::residence::{Deferred, Residence};
+use super::residence::Deferred;
 use super::{Effect, Ledger, Partition, Wake};
 use crate::checkpoint::{Change, Outstanding, PairMark, Sent};
 use crate::ids::{InstanceId, Slot};
@@ -144,7 +144,7 @@ impl Partition {
             // A purge that was under way when the slots came together: what it took is not new.
             let (taken, _) = self.outbox.taken(pair);
             if sequence > taken {
-                if self.residence(&to) == Residence::Elsewhere {
+                if self.is_away(&to, &message) {
                     return self.defer(to, Some(Deferred::Pump(pair)));
                 }
                 self.outbox.take(pair, sequence, &mut self.ledger);
@@ -209,7 +209,7 @@ impl Partition {
         if crate::planted::has(crate::planted::Bug::DuplicateMessage)
             && at.sequence == taken
             && let Ok(message) = Message::decode(message.clone())
-            && self.residence(&InstanceId::new(message.to.as_str())) != Residence::Elsewhere
+            && !self.is_away(&InstanceId::new(message.to.as_str()), &message)
         {
             self.apply(message);
         }
@@ -227,7 +227,7 @@ impl Partition {
         while let Some((sequence, bytes)) = self.outbox.arrived.get(&pair).and_then(VecDeque::front).cloned() {
             let Ok(message) = Message::decode(bytes) else { break };
             let to = InstanceId::new(message.to.as_str());
-            if self.residence(&to) == Residence::Elsewhere {
+            if self.is_away(&to, &message) {
                 self.defer(to, Some(Deferred::Arrive(pair)));
                 break;
             }

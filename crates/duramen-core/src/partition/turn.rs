@@ -31,7 +31,7 @@ impl Partition {
         for birth in core::mem::take(&mut self.ledger.dirty) {
             let Some(instance) = self.instances.get(&birth) else { continue };
             deltas.push(Delta { change: Some(Change::Tail(Box::new(instance.tail.clone()))) });
-            self.leaving.note(number, instance, &self.config.settings);
+            self.leaving.note(number, instance.birth());
         }
         self.ledger.number += 1;
         self.ledger.bytes = 0;

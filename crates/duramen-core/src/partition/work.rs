@@ -21,7 +21,14 @@ impl Partition {
     /// Builds an item for a worker, or gives the credit back if it is not open.
     pub(super) fn granted(&mut self, grant: Grant) {
         let id = grant.item.instance();
-        match self.residence(id) {
+        let residence = match (&grant.item, self.residence(id)) {
+            // Whoever does not hold the session is shown the whole history.
+            (Item::Episode { .. }, Residence::Here(birth)) if self.instances[&birth].session != Some(grant.worker) => {
+                self.residence_with_history(id)
+            }
+            (Item::Episode { .. } | Item::Task { .. }, residence) => residence,
+        };
+        match residence {
             Residence::Elsewhere => {
                 let id = id.clone();
                 self.defer(id, Some(Deferred::Input(Input::Granted(grant))));
@@ -162,6 +169,10 @@ impl Partition {
         // Only workers in this process keep sessions.
         let session = out.in_process.then_some(out.worker);
         instance.answer(response, session, &mut self.ledger);
+        if instance.session.is_some() {
+            let chunk = self.config.settings.history_chunk;
+            instance.history.let_go(chunk, self.settled, self.ledger.number);
+        }
     }
 
     fn activity_answered(&mut self, out: Out, response: ActivityResponse) {

@@ -13,6 +13,8 @@ pub(super) const APPLICATION: i32 = 0x4475_7261;
 const STEPS: [&str; 1] = [include_str!("schema.sql")];
 
 const PAGE_BYTES: i64 = 8_192;
+/// Bytes of the smallest page that SQLite knows.
+const SMALLEST_PAGE: u64 = 512;
 /// How long another program's lock is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Statements that are kept prepared.
@@ -30,6 +32,10 @@ pub(super) enum Access {
 /// Opens the file for writing, or to look at it.
 pub(super) fn open(path: &Path, access: Access) -> Result<Connection, DatabaseError> {
     let failed = |error: &rusqlite::Error| DatabaseError::of("open", path, error);
+    // SQLite takes a file that is shorter than any page for an empty one, and would write over it.
+    if std::fs::metadata(path).is_ok_and(|file| (1..SMALLEST_PAGE).contains(&file.len())) {
+        return Err(DatabaseError::NoDatabase { path: path.to_owned() });
+    }
     let mut connection = match access {
         Access::Write => {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;

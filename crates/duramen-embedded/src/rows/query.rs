@@ -5,7 +5,7 @@
 
 use super::codec::{self, last_before, stamp, time};
 use super::error::Trouble;
-use super::read::{LISTED, instance_of, last_event};
+use super::read::{BARE, LISTED, instance_of, last_event};
 use duramen_backend::rows::QUERY_SCAN;
 use duramen_backend::{Cursor, Order, Page, Query};
 use duramen_core::checkpoint::Row;
@@ -54,7 +54,7 @@ pub(super) fn page(rows: &Connection, query: &Query) -> Result<Page, Trouble> {
         }
         let at = candidate.cursor(query);
         if matches {
-            page.rows.extend(listed(rows, candidate.birth)?);
+            page.rows.extend(if query.bare { bare(rows, candidate.birth)? } else { listed(rows, candidate.birth)? });
             last_shown = Some(at.clone());
         }
         last = Some(at);
@@ -71,6 +71,14 @@ fn listed(rows: &Connection, birth: i64) -> Result<Option<Row>, Trouble> {
         row.last_event = last_event(rows, row.head.run)?;
     }
     Ok(Some(row))
+}
+
+/// The same without what is large.
+fn bare(rows: &Connection, birth: i64) -> Result<Option<Row>, Trouble> {
+    let mut statement = rows.prepare_cached(BARE)?;
+    let mut found = statement.query([birth])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    Ok(Some(Row { custom_status: None, ..instance_of(row)? }))
 }
 
 fn by_id(query: &Query) -> bool {

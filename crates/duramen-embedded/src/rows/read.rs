@@ -17,6 +17,8 @@ type Found<T> = Result<T, Trouble>;
 
 pub(super) const INSTANCE: &str = "SELECT birth, run, status, id, name, version, execution, parent, tags, head, tail, set_by, custom_status \
      FROM instance WHERE id = ?1";
+pub(super) const BARE: &str = "SELECT birth, run, status, id, name, version, execution, parent, tags, head, tail, NULL, NULL \
+                                FROM instance WHERE birth = ?1";
 pub(super) const LISTED: &str = "SELECT birth, run, status, id, name, version, execution, parent, tags, head, tail, set_by, custom_status, \
      input, output FROM instance WHERE birth = ?1";
 pub(super) const HISTORY: &str = "SELECT first, events FROM history WHERE run = ?1 ORDER BY first";

@@ -5,8 +5,8 @@ use super::parts;
 use super::stream::WorkerStream;
 use bytes::Bytes;
 use duramen_core::ids::Token;
-use duramen_core::work::{Answer, WorkItem};
-use duramen_hub::Hub;
+use duramen_core::work::{Answer, WorkItem, WorkerId};
+use duramen_hub::{BareAnswer, Hub};
 use duramen_proto::OrchestratorResponse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,6 +125,17 @@ impl Desk {
             }
             Some(Holder::Gone) => self.hub.answer_late(vec![answer]),
             None => self.stale(&token.to_string()),
+        }
+    }
+
+    /// An answer without a token came over the connection of these workers.
+    pub(super) async fn answer_bare(&self, workers: Vec<WorkerId>, answer: BareAnswer) {
+        let found = if workers.is_empty() { None } else { self.hub.answer_bare(workers, answer).await };
+        match found {
+            Some(token) => {
+                self.out().items.remove(&token);
+            }
+            None => self.stale("none"),
         }
     }
 

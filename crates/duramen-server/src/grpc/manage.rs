@@ -1,10 +1,14 @@
 //! What is done to an instance by its id and answered with nothing but OK.
 
+use super::purge::check_batch;
 use super::service::Service;
 use super::status::not;
 use duramen_core::ids::InstanceId;
-use duramen_core::request::{Reply, Request as Ask};
-use duramen_proto::{RaiseEventRequest, ResumeRequest, RewindInstanceRequest, SuspendRequest, TerminateRequest};
+use duramen_core::request::{Refusal, Reply, Request as Ask};
+use duramen_proto::{
+    RaiseEventRequest, ResumeRequest, RewindInstanceRequest, SkipGracefulOrchestrationTerminationsRequest,
+    SkipGracefulOrchestrationTerminationsResponse, SuspendRequest, TerminateRequest,
+};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
@@ -32,6 +36,33 @@ impl Service {
     pub(super) async fn rewind(&self, request: Request<RewindInstanceRequest>) -> Result<(), Status> {
         let (metadata, _, RewindInstanceRequest { instance_id, reason }) = request.into_parts();
         self.done(&metadata, Ask::Rewind { id: InstanceId::new(instance_id), reason }).await
+    }
+
+    /// Ends instances without their workers; those that could not be ended are named. The ends are
+    /// independent of each other: what fails half-way has ended some.
+    pub(super) async fn end_at_once(
+        &self,
+        request: Request<SkipGracefulOrchestrationTerminationsRequest>,
+    ) -> Result<SkipGracefulOrchestrationTerminationsResponse, Status> {
+        let desk = self.desk(request.metadata()).await?;
+        let SkipGracefulOrchestrationTerminationsRequest { instance_batch, reason } = request.into_inner();
+        let ids = instance_batch.unwrap_or_default().instance_ids;
+        check_batch(ids.len())?;
+        let asked = ids
+            .iter()
+            .map(|id| desk.hub.request(Ask::End { id: InstanceId::new(id.as_str()), output: reason.clone() }));
+        let replies = futures::future::join_all(asked).await;
+        let mut unterminated_instance_ids = Vec::new();
+        for (id, reply) in ids.into_iter().zip(replies) {
+            match reply {
+                Reply::Done => {}
+                Reply::Refused(Refusal::NotFound(_) | Refusal::WrongStatus { .. }) => {
+                    unterminated_instance_ids.push(id)
+                }
+                other => return Err(not(other)),
+            }
+        }
+        Ok(SkipGracefulOrchestrationTerminationsResponse { unterminated_instance_ids })
     }
 
     async fn done(&self, metadata: &MetadataMap, ask: Ask) -> Result<(), Status> {

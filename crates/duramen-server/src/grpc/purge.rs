@@ -1,18 +1,18 @@
 //! PurgeInstances.
 
 use super::call;
-use super::desk::Desk;
 use super::service::Service;
-use super::status::{not, refused};
+use super::status::refused;
 use duramen_backend::Query;
 use duramen_core::ids::InstanceId;
-use duramen_core::request::{Reply, Request as Ask};
+use duramen_hub::Purge;
 use duramen_proto::purge_instances_request::Request as Which;
 use duramen_proto::{PurgeInstanceFilter, PurgeInstancesRequest, PurgeInstancesResponse};
+use std::time::Duration;
 use tonic::{Request, Status};
 
 /// Ids that one request may name.
-pub(super) const IDS_OF_A_BATCH: usize = 500;
+const IDS_OF_A_BATCH: usize = 500;
 
 impl Service {
     pub(super) async fn purge(
@@ -20,23 +20,25 @@ impl Service {
         request: Request<PurgeInstancesRequest>,
     ) -> Result<PurgeInstancesResponse, Status> {
         let desk = self.desk(request.metadata()).await?;
-        let purged = match request.into_inner().request {
-            Some(Which::InstanceId(id)) => by_ids(&desk, vec![id]).await?,
+        let PurgeInstancesRequest { request, recursive, .. } = request.into_inner();
+        let mut purge = match request {
+            Some(Which::InstanceId(id)) => Purge::ids([InstanceId::new(id)]),
             Some(Which::InstanceBatch(batch)) => {
                 check_batch(batch.instance_ids.len())?;
-                by_ids(&desk, batch.instance_ids).await?
+                Purge::ids(batch.instance_ids.into_iter().map(InstanceId::new))
             }
-            Some(Which::PurgeInstanceFilter(filter)) => {
-                let query = query(&filter)?;
-                desk.hub.purge(query).await.map_err(refused)?
-            }
+            Some(Which::PurgeInstanceFilter(filter)) => matching(&filter)?,
             None => {
                 let ways = "an instance id, a batch of them, or a filter";
                 return Err(Status::invalid_argument(format!("a purge names nothing; give {ways}")));
             }
         };
-        let deleted_instance_count = i32::try_from(purged).unwrap_or(i32::MAX);
-        Ok(PurgeInstancesResponse { deleted_instance_count, is_complete: Some(true) })
+        if recursive {
+            purge = purge.recursive();
+        }
+        let purged = desk.hub.purge(purge).await.map_err(refused)?;
+        let deleted_instance_count = i32::try_from(purged.deleted).unwrap_or(i32::MAX);
+        Ok(PurgeInstancesResponse { deleted_instance_count, is_complete: Some(purged.complete) })
     }
 }
 
@@ -48,23 +50,16 @@ pub(super) fn check_batch(ids: usize) -> Result<(), Status> {
     Ok(())
 }
 
-async fn by_ids(desk: &Desk, ids: Vec<String>) -> Result<u64, Status> {
-    let asked = ids.into_iter().map(|id| desk.hub.request(Ask::Purge(InstanceId::new(id))));
-    let mut purged = 0;
-    for reply in futures::future::join_all(asked).await {
-        match reply {
-            Reply::Purged(gone) => purged += u64::from(gone),
-            other => return Err(not(other)),
-        }
-    }
-    Ok(purged)
-}
-
-fn query(filter: &PurgeInstanceFilter) -> Result<Query, Status> {
-    Ok(Query {
+fn matching(filter: &PurgeInstanceFilter) -> Result<Purge, Status> {
+    let purge = Purge::matching(Query {
         statuses: super::query::statuses(&filter.runtime_status)?,
         created_from: call::time(filter.created_time_from),
         created_to: call::time(filter.created_time_to),
         ..Query::default()
+    });
+    Ok(match filter.timeout {
+        // What lies before now has run out.
+        Some(timeout) => purge.timeout(Duration::try_from(timeout).unwrap_or_default()),
+        None => purge,
     })
 }

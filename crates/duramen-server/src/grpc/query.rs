@@ -54,6 +54,7 @@ impl Service {
             completed_from: call::time(asked.completed_time_from),
             completed_to: call::time(asked.completed_time_to),
             order: Order::Completed,
+            bare: true,
             after: call::given(asked.last_instance_key.clone()).map(|key| cursor::of_ids(&key)).transpose()?,
             ..Query::default()
         };
@@ -73,6 +74,7 @@ fn instances(asked: &InstanceQuery) -> Result<Query, Status> {
         created_to: call::time(asked.created_time_to),
         after: token.map(|token| cursor::of_query(&token, prefix.is_some())).transpose()?,
         prefix,
+        bare: !asked.fetch_inputs_and_outputs,
         ..Query::default()
     })
 }

@@ -193,8 +193,7 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<proto::SkipGracefulOrchestrationTerminationsRequest>,
     ) -> Answer<proto::SkipGracefulOrchestrationTerminationsResponse> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        self.end_at_once(request).await.map(Response::new)
     }
 
     async fn complete_entity_task(&self, _: Request<proto::EntityBatchResult>) -> Answer<proto::CompleteTaskResponse> {

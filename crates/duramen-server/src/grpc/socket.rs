@@ -1,6 +1,8 @@
 //! A connection of a client or worker, and what it is known by.
 
+use super::desk::Desk;
 use super::stream::WorkerStream;
+use duramen_core::work::WorkerId;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,24 +15,29 @@ use tonic::transport::server::Connected;
 /// connection that it comes over.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Connection {
-    streams: Arc<Mutex<Vec<Weak<WorkerStream>>>>,
+    streams: Arc<Mutex<Vec<Joined>>>,
 }
 
+/// A stream of items over a connection, and the hub that it is of.
+type Joined = (Weak<WorkerStream>, Weak<Desk>);
+
 impl Connection {
-    fn streams(&self) -> MutexGuard<'_, Vec<Weak<WorkerStream>>> {
+    fn streams(&self) -> MutexGuard<'_, Vec<Joined>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A worker takes items over it.
-    pub(super) fn joined(&self, stream: &Arc<WorkerStream>) {
+    pub(super) fn joined(&self, stream: &Arc<WorkerStream>, desk: &Arc<Desk>) {
         let mut streams = self.streams();
-        streams.retain(|known| known.strong_count() > 0);
-        streams.push(Arc::downgrade(stream));
+        streams.retain(|(stream, _)| stream.strong_count() > 0);
+        streams.push((Arc::downgrade(stream), Arc::downgrade(desk)));
     }
 
-    /// The workers that take items over it, the newest first.
-    pub(super) fn workers(&self) -> Vec<Arc<WorkerStream>> {
-        self.streams().iter().rev().filter_map(Weak::upgrade).collect()
+    /// The workers of a hub that take items over it, the newest first.
+    pub(super) fn workers(&self, desk: &Arc<Desk>) -> Vec<WorkerId> {
+        let streams = self.streams();
+        let of_hub = streams.iter().rev().filter(|(_, of)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(desk)));
+        of_hub.filter_map(|(stream, _)| stream.upgrade()?.worker()).collect()
     }
 }
 

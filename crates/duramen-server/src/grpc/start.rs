@@ -47,7 +47,13 @@ impl Service {
 fn on_existing(policy: Option<OrchestrationIdReusePolicy>) -> Result<OnExisting, Status> {
     let Some(policy) = policy else { return Ok(OnExisting::Reject) };
     let listed = super::query::statuses(&policy.replaceable_status)?;
-    Ok(OnExisting::Replace(listed))
+    match policy.action {
+        0 => Ok(OnExisting::Replace(listed)),
+        // Withdrawn from the protocol, and still sent by Go and Dapr.
+        1 => Ok(OnExisting::AttachListed(listed)),
+        2 => Ok(OnExisting::ReplaceAny(listed)),
+        other => Err(Status::invalid_argument(format!("the reuse policy's action {other} is unknown"))),
+    }
 }
 
 /// An id that no instance has.

@@ -5,7 +5,8 @@ use super::history::Past;
 use super::parts::Parts;
 use super::{GrpcOptions, item};
 use duramen_core::ids::Run;
-use duramen_core::work::{Answer, Work, WorkItem};
+use duramen_core::limits::SEND_WINDOW;
+use duramen_core::work::{Announcement, Answer, Work, WorkItem, WorkKind, WorkerId};
 use duramen_hub::{Attachment, WorkerLink};
 use duramen_proto::HealthPing;
 use duramen_proto::raw::{self, WorkRequest};
@@ -61,6 +62,11 @@ impl WorkerStream {
         }
     }
 
+    /// Its name within the hub, while it is connected.
+    pub(super) fn worker(&self) -> Option<WorkerId> {
+        self.attachment().as_ref().map(Attachment::worker)
+    }
+
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
@@ -95,6 +101,10 @@ impl WorkerLink for Link {
     }
 }
 
+/// Items that have left and of which the hub has not been told: few enough of its window to tell it now and
+/// then.
+const SENT_UNTOLD: usize = SEND_WINDOW / 4;
+
 /// The body of GetWorkItems. When it is dropped the worker is gone.
 pub(super) struct Items {
     stream: Arc<WorkerStream>,
@@ -102,6 +112,8 @@ pub(super) struct Items {
     sent: mpsc::UnboundedReceiver<Sent>,
     ping: Pin<Box<Sleep>>,
     options: GrpcOptions,
+    /// Items that have left and of which the hub has not been told: orchestrators', and activities'.
+    untold: [usize; 2],
     ended: bool,
 }
 
@@ -109,7 +121,7 @@ pub(super) struct Items {
 pub(super) struct Arrival {
     pub(super) name: String,
     pub(super) streams_history: bool,
-    pub(super) announcement: duramen_core::work::Announcement,
+    pub(super) announcement: Announcement,
 }
 
 impl Items {
@@ -130,11 +142,25 @@ impl Items {
         // An answer needs an item that went out, and nothing goes out before this is polled.
         *stream.attachment() = Some(desk.hub.attach(Box::new(link), announcement));
         let ping = Box::pin(tokio::time::sleep(options.ping_every));
-        Self { stream, desk, sent, ping, options, ended: false }
+        Self { stream, desk, sent, ping, options, untold: [0; 2], ended: false }
     }
 
     pub(super) fn stream(&self) -> &Arc<WorkerStream> {
         &self.stream
+    }
+
+    /// One more has left.
+    fn left(&mut self, kind: WorkKind) {
+        let untold = match kind {
+            WorkKind::Orchestrator => &mut self.untold[0],
+            WorkKind::Activity => &mut self.untold[1],
+        };
+        *untold += 1;
+        if *untold >= SENT_UNTOLD
+            && let Some(attachment) = &*self.stream.attachment()
+        {
+            attachment.sent(kind, std::mem::take(untold));
+        }
     }
 
     /// The message for an item, or nothing if it does not fit: then it is given back, later and later.
@@ -176,6 +202,7 @@ impl Stream for Items {
         while let Poll::Ready(sent) = this.sent.poll_recv(cx) {
             match sent {
                 Some(Sent::Work(item)) => {
+                    this.left(item.work.kind());
                     if let Some(message) = this.message(item) {
                         this.ping.as_mut().reset(Instant::now() + this.options.ping_every);
                         return Poll::Ready(Some(Ok(message)));

@@ -2,10 +2,13 @@
 
 use super::call;
 use super::desk::parse;
+use super::parts::is_whole;
 use super::service::Service;
 use super::stream::{Arrival, Items};
 use duramen_core::work::{Announcement, Answer, Filters};
+use duramen_hub::BareAnswer;
 use duramen_proto::{ActivityResponse, GetWorkItemsRequest, OrchestratorResponse, WorkItemFilters, WorkerCapability};
+use std::sync::Arc;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
@@ -22,16 +25,21 @@ impl Service {
             activities: room(asked.max_concurrent_activity_work_items),
             filters: asked.work_item_filters.map(filters),
         };
-        let items = Items::connect(desk, Arrival { name, streams_history, announcement }, self.options.clone());
-        connection.joined(items.stream());
+        let items =
+            Items::connect(Arc::clone(&desk), Arrival { name, streams_history, announcement }, self.options.clone());
+        connection.joined(items.stream(), &desk);
         Ok(items)
     }
 
     pub(super) async fn activity_done(&self, request: Request<ActivityResponse>) -> Result<(), Status> {
         let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
         let response = request.into_inner();
         match parse(&response.completion_token) {
             Some(token) => desk.answer(token, Answer::Activity(token, response)),
+            None if response.completion_token.is_empty() => {
+                desk.answer_bare(connection.workers(&desk), BareAnswer::Activity(response)).await;
+            }
             None => desk.stale(&response.completion_token),
         }
         Ok(())
@@ -39,9 +47,14 @@ impl Service {
 
     pub(super) async fn episode_done(&self, request: Request<OrchestratorResponse>) -> Result<(), Status> {
         let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
         let response = request.into_inner();
         match parse(&response.completion_token) {
             Some(token) => desk.episode(token, response),
+            // SDKs that know no tokens know no parts either.
+            None if response.completion_token.is_empty() && is_whole(&response) => {
+                desk.answer_bare(connection.workers(&desk), BareAnswer::Orchestrator(response)).await;
+            }
             None => desk.stale(&response.completion_token),
         }
         Ok(())
@@ -58,11 +71,9 @@ impl Service {
     }
 }
 
-const UNLIMITED: usize = 1 << 20;
-
 /// How many items a worker takes; 0 is as many as there are.
 fn room(most: i32) -> usize {
-    usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(UNLIMITED)
+    usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(Announcement::UNLIMITED)
 }
 
 fn filters(asked: WorkItemFilters) -> Filters {

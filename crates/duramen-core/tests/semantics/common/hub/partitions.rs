@@ -25,6 +25,7 @@ impl Hub {
 
     /// An instance as it is stored.
     pub fn stored(&self, id: &str) -> Option<Image> {
+        self.backend.settle_now();
         durable(&self.backend, &self.events, id.into())
     }
 
