@@ -1,5 +1,6 @@
 //! When to settle.
 
+use crate::shift::{Attendance, Shift};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,8 +41,10 @@ pub(crate) enum Order {
     Settle,
     /// Do a slice of what can wait.
     Tidy,
-    /// Settle for the last time.
+    /// Settle for the last time, and end.
     Close,
+    /// Go home: there was nothing to do for a while.
+    Leave,
 }
 
 /// How a settle ended.
@@ -54,9 +57,9 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) struct Pace {
+    pub(crate) shift: Shift,
     settling: Settling,
     state: Mutex<State>,
-    wake: Condvar,
     /// Appends that wait at the bound wait here.
     room: Condvar,
 }
@@ -75,12 +78,12 @@ struct State {
     /// There was no space, so often in a row, and then it is tried again.
     full: Option<(u32, Instant)>,
     tidy_at: Option<Instant>,
-    closing: bool,
+    attendance: Attendance,
 }
 
 impl Pace {
     pub(crate) fn new(settling: Settling) -> Self {
-        Self { settling, state: Mutex::default(), wake: Condvar::new(), room: Condvar::new() }
+        Self { shift: Shift::default(), settling, state: Mutex::default(), room: Condvar::new() }
     }
 
     /// Checkpoints have become durable.
@@ -92,19 +95,29 @@ impl Pace {
         state.unfolded += bytes;
         if state.since.is_none() || (before < FOLD_BYTES && state.unfolded >= FOLD_BYTES) {
             state.since.get_or_insert_with(Instant::now);
-            self.wake.notify_one();
+            self.shift.call(&mut state.attendance);
         }
     }
 
     /// Somebody waits for a settle.
     pub(crate) fn ask(&self) {
-        self.state().asked = true;
-        self.wake.notify_one();
+        let mut state = self.state();
+        state.asked = true;
+        self.shift.call(&mut state.attendance);
+    }
+
+    /// Has the thread that settles look what there is.
+    pub(crate) fn begin(&self) {
+        self.shift.call(&mut self.state().attendance);
+    }
+
+    /// The thread that settles ends.
+    pub(crate) fn ended(&self) {
+        self.state().attendance.leave();
     }
 
     pub(crate) fn close(&self) {
-        self.state().closing = true;
-        self.wake.notify_one();
+        self.shift.close(&mut self.state().attendance);
         self.room.notify_all();
     }
 
@@ -117,7 +130,7 @@ impl Pace {
     /// Whether a settle has to be done as fast as it can be.
     pub(crate) fn is_late(&self) -> bool {
         let state = self.state();
-        state.closing || state.asked || state.unsettled > self.settling.bound / 2
+        state.attendance.is_closing() || state.asked || state.unsettled > self.settling.bound / 2
     }
 
     /// Whether an append may go on at once.
@@ -138,7 +151,7 @@ impl Pace {
             return None;
         }
         let begun = Instant::now();
-        while state.unsettled >= self.settling.bound && !state.closing && !has_failed() {
+        while state.unsettled >= self.settling.bound && !state.attendance.is_closing() && !has_failed() {
             let waited = self.room.wait_timeout(state, Duration::from_millis(100));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -148,22 +161,24 @@ impl Pace {
     /// Waits for something to do.
     pub(crate) fn next(&self) -> Order {
         let mut state = self.state();
+        let mut tired = false;
         loop {
             let now = Instant::now();
-            if state.closing {
+            if state.attendance.is_closing() {
                 return Order::Close;
             }
             let wake_at = match state.order(&self.settling, now) {
                 Ok(order) => return order,
                 Err(wake_at) => wake_at,
             };
-            state = match wake_at {
-                Some(at) => {
-                    let waited = self.wake.wait_timeout(state, at.saturating_duration_since(now));
-                    waited.unwrap_or_else(PoisonError::into_inner).0
+            match wake_at {
+                Some(at) => state = self.shift.wait(state, at.saturating_duration_since(now)),
+                None if tired => {
+                    state.attendance.leave();
+                    return Order::Leave;
                 }
-                None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
+                None => (state, tired) = self.shift.idle(state),
+            }
         }
     }
 
