@@ -1,5 +1,6 @@
 //! Chores of the repository: `cargo xtask VERB`.
 
+mod conformance;
 mod pure;
 
 use std::path::{Path, PathBuf};
@@ -7,15 +8,17 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask VERB
 
-  pure     prove that duramen-core has no std, clock, randomness or hash order in it
-  ci       what .ci/run does
-  nightly  the same with larger numbers, 20,000 seeds of the simulator, 1,000 kills: takes hours";
+  pure         prove that duramen-core has no std, clock, randomness or hash order in it
+  conformance  the published SDKs of other languages against the server (--help says more)
+  ci           what .ci/run does
+  nightly      the same with larger numbers, 20,000 seeds of the simulator, 1,000 kills: takes hours";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let verb: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match verb.as_slice() {
         ["pure"] => pure::run(&root()),
+        ["conformance", rest @ ..] => conformance::run(&root(), rest),
         ["ci"] => run(Command::new("bash").arg(".ci/run")),
         ["nightly"] => nightly(),
         _ => Err(USAGE.to_owned()),
