@@ -104,7 +104,7 @@ def terminate_ends_it_with_the_given_output(hub):
     assert_equal(state.get_output(), {"why": "test"})
 
 
-@scenario()
+@scenario(differs="it knows no recursive terminate")
 def trap_24_a_recursive_terminate_takes_the_children_along_and_a_plain_one_does_not(hub):
     def parent(ctx, names):
         yield task.when_all([ctx.call_sub_orchestrator(forever, instance_id=name) for name in names])

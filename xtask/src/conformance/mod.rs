@@ -31,7 +31,7 @@ const USAGE: &str = "usage: cargo xtask conformance [SUITE...] [--only TEXT] [--
                scenarios are right, as far as that backend goes
 
   DURAMEN_SERVER=COMMAND  what to run instead of `target/debug/duramen dev`; {grpc}, {http} and {data} in it
-                          stand for two addresses and a folder";
+                          stand for two ports and a folder";
 
 /// A suite that takes longer than this has hung.
 const SUITE_LIMIT: Duration = Duration::from_secs(600);
@@ -67,7 +67,11 @@ fn launch(root: &Path, work: &Path, packages: &Packages, arguments: &Arguments) 
         let folder = work.join("reference");
         suite::virtual_environment(&folder, &packages.pip("python"))?;
         let script = root.join("conformance/reference/server.py");
-        return Ok(Launch::new(&format!("{}/venv/bin/python {} {{grpc}}", folder.display(), script.display())));
+        return Ok(Launch::new(&format!(
+            "{}/venv/bin/python {} 127.0.0.1:{{grpc}}",
+            folder.display(),
+            script.display()
+        )));
     }
     if let Ok(command) = std::env::var("DURAMEN_SERVER") {
         return Ok(Launch::new(&command));
@@ -126,6 +130,7 @@ fn parse(arguments: &[&str]) -> Result<Arguments, String> {
             "--only" => parsed.only = Some((*rest.next().ok_or("--only needs a text")?).to_owned()),
             "--keep" => parsed.keep = true,
             "--reference" => parsed.reference = true,
+            "--help" => return Err(USAGE.to_owned()),
             name => parsed.suites.push(Suite::from_name(name).ok_or(format!("no suite {name:?}\n\n{USAGE}"))?),
         }
     }

@@ -56,7 +56,9 @@ impl Servers {
         let (grpc, http) = (free_port()?, free_port()?);
         let data = self.folder.join(format!("data-{id}")).display().to_string();
         let fill = |part: &String| {
-            part.replace("{grpc}", &grpc.to_string()).replace("{http}", &http.to_string()).replace("{data}", &data)
+            part.replace("{grpc}", &grpc.port().to_string())
+                .replace("{http}", &http.port().to_string())
+                .replace("{data}", &data)
         };
         let command = self.launch.0.iter().map(fill).chain(more.iter().cloned()).collect();
         let log = self.folder.join(format!("server-{id}.log"));
