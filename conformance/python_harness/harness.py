@@ -1,8 +1,7 @@
 """What the scenarios in Python share: how one is declared, run and reported, and the task hub that it gets.
 
-A scenario is a function with `@scenario`; its name says the behaviour. Several run at once, each in a task hub that is
-its own while it runs, so none needs to care for the others. The server is where CONFORMANCE_ADDRESS says; further
-servers, which may be killed, come from the control endpoint (`Server`).
+A scenario is a function with `@scenario`; its name says the behaviour. Several run at once, each in a task hub of its
+own, so none needs to care for the others. Servers come from the control endpoint (`Server`).
 """
 
 import os
@@ -22,10 +21,12 @@ from durabletask import worker as dt_worker
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 
-ADDRESS = os.environ["CONFORMANCE_ADDRESS"]
 CONTROL = os.environ["CONFORMANCE_CONTROL"]
 REFERENCE = bool(os.environ.get("CONFORMANCE_REFERENCE"))
-LANES = 1 if REFERENCE else 4
+LANES = 4
+SCENARIO_LIMIT_S = 150
+# `duramen dev` makes 32 hubs at most; the reference knows one.
+HUBS_PER_SERVER = 1 if REFERENCE else 30
 
 _scenarios = []
 
@@ -72,9 +73,9 @@ def _control(path, body=""):
 
 
 class Hub:
-    """A task hub, with a client, and workers on request. The first lane uses the default hub, as plain clients do."""
+    """A task hub, with a client, and workers on request; without a name the default hub, as plain clients use it."""
 
-    def __init__(self, address=ADDRESS, name=None, server=None):
+    def __init__(self, address, name=None, server=None):
         self.address, self.name, self.server = address, name, server
         self.metadata = [("taskhub", name)] if name else None
         self.client = dt_client.TaskHubGrpcClient(host_address=address, metadata=self.metadata)
@@ -150,14 +151,6 @@ class Hub:
         """The kinds of its history's events, without `orchestratorCompleted`, which the reference alone writes."""
         kinds = [event.WhichOneof("eventType") for event in self.raw_history(instance_id)]
         return [kind for kind in kinds if not (REFERENCE and kind == "orchestratorCompleted")]
-
-    def clean(self):
-        """Ends what the scenario left running, so that the next one does not meet it."""
-        live = [pb.ORCHESTRATION_STATUS_RUNNING, pb.ORCHESTRATION_STATUS_PENDING, pb.ORCHESTRATION_STATUS_SUSPENDED]
-        query = pb.InstanceQuery(runtimeStatus=live, maxInstanceCount=1000)
-        found = self.stub.QueryInstances(pb.QueryInstancesRequest(query=query), timeout=10)
-        for state in found.orchestrationState:
-            self.stub.TerminateInstance(pb.TerminateRequest(instanceId=state.instanceId), timeout=10)
 
 
 class Stub:
@@ -243,16 +236,17 @@ def main():
         else:
             waiting.put(entry)
 
-    def lane(number):
-        hub = Hub(name=f"lane-{number}" if number else None)
+    hubs = Hubs()
+
+    def lane():
         while True:
             try:
                 function, _, own_server, _ = waiting.get_nowait()
             except queue.Empty:
                 return
-            run_one(function, own_server, hub, reporter)
+            run_one(function, own_server, hubs, reporter)
 
-    lanes = [threading.Thread(target=lane, args=(number,), daemon=True) for number in range(LANES)]
+    lanes = [threading.Thread(target=lane, daemon=True) for _ in range(LANES)]
     for thread in lanes:
         thread.start()
     for thread in lanes:
@@ -261,24 +255,54 @@ def main():
     os._exit(1 if reporter.failed else 0)
 
 
-def run_one(function, own_server, hub, reporter):
-    began = time.monotonic()
+class Hubs:
+    """Gives out hubs that nobody has used, the default one of each server among them."""
+
+    def __init__(self):
+        self._lock, self._server, self._given = threading.Lock(), None, 0
+
+    def next(self):
+        with self._lock:
+            if self._given % HUBS_PER_SERVER == 0:
+                self._server = Server()
+            number = self._given % HUBS_PER_SERVER
+            self._given += 1
+            return Hub(self._server.address, f"hub-{number}" if number else None, self._server)
+
+
+def run_one(function, own_server, hubs, reporter):
+    began, hub = time.monotonic(), None
     try:
         if own_server is None:
-            function(hub)
-            hub.clean()
+            hub = hubs.next()
         else:
             server = Server(own_server)
-            own = Hub(server.address, server=server)
-            try:
-                function(own)
-            finally:
-                own.close()
-                server.kill()
+            hub = Hub(server.address, server=server)
+        problem = within_limit(function, hub)
     except Exception:
-        reporter.say("failed", began, function.__name__, traceback.format_exc())
-    else:
-        reporter.say("passed", began, function.__name__)
+        problem = traceback.format_exc()
+    reporter.say("failed" if problem else "passed", began, function.__name__, problem or "")
+    if hub is not None:
+        hub.close()
+        if own_server is not None or REFERENCE:
+            hub.server.kill()
+
+
+def within_limit(function, hub):
+    """Runs the scenario on a thread of its own, which is left behind when it hangs; gives what went wrong."""
+    problem = [f"it hangs: no end within {SCENARIO_LIMIT_S} s"]
+
+    def act():
+        try:
+            function(hub)
+            problem[0] = None
+        except BaseException:
+            problem[0] = traceback.format_exc()
+
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(SCENARIO_LIMIT_S)
+    return problem[0]
 
 
 __all__ = [name for name in dir() if not name.startswith("_")]
