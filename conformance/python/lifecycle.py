@@ -176,7 +176,9 @@ def trap_12_rewind_runs_only_what_failed_again(hub):
         assert not during.HasField("failureDetails"), "the failure shows after the rewind was answered"
         assert during.executionId.value != before.executionId.value, "a rewind has a new executionId"
         assert_equal(during.createdTimestamp, before.createdTimestamp)
-        assert "executionRewound" not in hub.kinds(instance)
+        reasons = [event.executionRewound.reason.value for event in hub.raw_history(instance)
+                   if event.HasField("executionRewound")]
+        assert_equal(reasons, ["mended"], "a client sees the rewind, with its reason")
 
 
 @scenario()
