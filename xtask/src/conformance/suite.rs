@@ -60,11 +60,9 @@ impl Suite {
                 program("venv/bin/python", &["run.py"])
             }
             Self::Java => {
-                let versions = packages.maven("java");
-                step(folder, "mvn", &["-q", "-B", "-ntp", "compile"], &versions)?;
-                let mut run = program("mvn", &["-q", "-B", "-ntp", "exec:java", "-Dexec.mainClass=Conformance"]);
-                run.args(versions);
-                run
+                let goals = ["-q", "-B", "-ntp", "compile", "dependency:copy-dependencies", "-DoutputDirectory=lib"];
+                step(folder, "mvn", &goals, &packages.maven("java"))?;
+                program("java", &["-cp", "target/classes:lib/*", "Conformance"])
             }
             Self::Go => {
                 if !folder.join("go.mod").exists() {
