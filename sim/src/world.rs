@@ -509,6 +509,7 @@ pub(crate) fn verb(request: &duramen_core::request::Request) -> &'static str {
         Request::Suspend { .. } => "suspend",
         Request::Resume { .. } => "resume",
         Request::Terminate { .. } => "terminate",
+        Request::End { .. } => "end",
         Request::Rewind { .. } => "rewind",
         Request::Restart { .. } => "restart",
         Request::Purge(_) => "purge",

@@ -17,6 +17,7 @@ use crate::store::{Embedded, Store};
 use crate::verify::{Report, verify_locked};
 use duramen_backend::journal::{segment_file, segment_number};
 use duramen_backend::rows::{Rows, RowsError};
+use duramen_core::ids::{Epoch, Position};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -179,7 +180,7 @@ fn leave_out_epochs(folder: &Path) -> Result<(), BackupError> {
     }
     let tables = Database::open(folder)?;
     if let Some(standing) = tables.standing()? {
-        let left = duramen_core::ids::Epoch::MAX - standing.epoch.0;
+        let left = Epoch::MAX - standing.epoch.0;
         if left <= EPOCHS_LEFT_OUT {
             return Err(BackupError::Epochs { left });
         }
@@ -192,8 +193,14 @@ impl Store<Database> {
     fn copy(&self, source: &Folder, copy: &mut Copy<impl FnMut(Progress)>) -> Result<(), BackupError> {
         // From here on no segment goes. What went before is settled, and so in what is copied now.
         let stay = SegmentsStay::new(&self.committer);
+        let settled = self.committer.settler.settled();
         self.copy_tables(copy)?;
-        self.copy_journal(source, copy)?;
+        let standing = Database::look(&copy.part)?.standing()?.map(|standing| standing.position).unwrap_or_default();
+        if standing < settled {
+            // Then segments that this copy needs may be gone.
+            return Err(BackupError::Changed { file: self.committer.settler.rows().path().to_owned() });
+        }
+        self.copy_journal(source, standing, copy)?;
         drop(stay);
         Ok(())
     }
@@ -218,9 +225,13 @@ impl Store<Database> {
         Err(BackupError::Changed { file: path.to_owned() })
     }
 
-    fn copy_journal(&self, source: &Folder, copy: &mut Copy<impl FnMut(Progress)>) -> Result<(), BackupError> {
-        let standing = Database::look(&copy.part)?.standing()?;
-        let segments = self.committer.holding(standing.map(|standing| standing.position).unwrap_or_default());
+    fn copy_journal(
+        &self,
+        source: &Folder,
+        standing: Position,
+        copy: &mut Copy<impl FnMut(Progress)>,
+    ) -> Result<(), BackupError> {
+        let segments = self.committer.holding(standing);
         copy.progress.total += segments.iter().map(|(_, bytes)| bytes).sum::<u64>();
         for (number, bytes) in segments {
             // What is not copied of the last one counts as zeros when the copy is opened.

@@ -13,6 +13,9 @@
 //! `duramen_backend::journal`; here is only what touches files and threads. `tables.db` is the SQLite
 //! file of the settled tables ([`rows`]); opening folds into it what the journal holds beyond it.
 //!
+//! [`verify`] looks whether a store is whole; [`Embedded::backup`] copies one while it works, and
+//! [`restore`] makes a store of a copy.
+//!
 //! The crate knows nothing of hubs, partitions' logic or what a checkpoint means.
 
 mod backup;
@@ -26,6 +29,7 @@ mod pace;
 mod reading;
 pub mod rows;
 mod settle;
+mod shift;
 mod store;
 #[cfg(test)]
 mod tests;

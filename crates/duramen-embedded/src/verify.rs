@@ -149,11 +149,10 @@ fn journal(folder: &Folder, rows: impl Rows, report: &mut Report) -> Result<(), 
             report.notes.extend(recovered.torn.map(|torn| {
                 let file = folder.path(&torn.file);
                 format!(
-                    "what stands behind byte {} of {} is no part of the journal: it was there before the segment was \
-                     used again, or a process was ended while it wrote batch {}, which was never acknowledged; opening \
-                     takes it away",
-                    torn.offset,
+                    "{} has a torn end at byte {}: a process was ended while it wrote batch {}, which was never \
+                     acknowledged; opening cuts it off",
                     file.display(),
+                    torn.offset,
                     torn.batch
                 )
             }));

@@ -302,9 +302,10 @@ impl Opening {
                 own = true;
             }
         }
-        if !own && from == BLOCK && self.end.is_some_and(|(end, _)| end != segment) {
-            // Nothing was ever written to this one under its number; a recycled file may be full of
-            // what it held before.
+        if !own {
+            // No batch begins here under this segment's number: what stands here is what the file held
+            // before it was used again, or the rest of a batch whose header is lost. Neither can ever be
+            // taken for a batch, and the next one is written over it.
             return;
         }
         let rest = bytes.get(from..).unwrap_or(&[]);

@@ -60,9 +60,11 @@ impl Leaving {
         self.tombstones.len().max(self.graves.len())
     }
 
-    /// Notes that a checkpoint changed an instance.
-    pub(super) fn note(&mut self, number: u64, birth: Birth) {
-        self.changed.push_back((number, birth));
+    /// Notes that a checkpoint changed an instance, once until that is settled.
+    pub(super) fn note(&mut self, number: u64, instance: &mut Instance) {
+        if !core::mem::replace(&mut instance.noted, true) {
+            self.changed.push_back((number, instance.birth()));
+        }
     }
 
     /// Instances of which something is noted.
@@ -255,8 +257,10 @@ impl Partition {
     /// An instance may be settled by now: one that has ended leaves, another is idle from now on.
     fn rest(&mut self, birth: Birth) {
         let Some(instance) = self.instances.get_mut(&birth) else { return };
+        instance.noted = false;
         if instance.touched > self.settled {
-            return;
+            // It was changed again meanwhile.
+            return self.leaving.note(instance.touched, instance);
         }
         if instance.ended() {
             return self.evict(birth);

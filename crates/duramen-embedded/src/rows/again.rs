@@ -6,6 +6,9 @@ use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+/// Bytes that are written again at a time.
+const PIECE: usize = 1 << 20;
+
 /// Writes the log of an earlier process again, in place, and syncs it, before anybody counts on what it
 /// says. That process may have met a sync that failed: then the log is in the page cache alone, the
 /// system has forgotten that it is not on disk, and a second sync would write nothing of it. What was
@@ -29,10 +32,18 @@ fn write_again(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&bytes)?;
+    let mut piece = vec![0; PIECE];
+    let mut at = 0;
+    loop {
+        file.seek(SeekFrom::Start(at))?;
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&piece[..read])?;
+        at += read as u64;
+    }
     file.sync_all()?;
     #[cfg(test)]
     duramen_shim::written_again(path)?;

@@ -49,9 +49,10 @@ impl Database {
     pub fn checkpoint(&self) -> Result<Moved, RowsError> {
         self.on_writer("move the log into", |writer| {
             let moved = |row: &rusqlite::Row<'_>| {
-                // Both are -1 where there is no log.
+                // Both are -1 where there is no log, and where another program is just moving it.
                 let (pages, moved) = (row.get::<_, i64>(1)?.max(0), row.get::<_, i64>(2)?.max(0));
-                Ok(Moved { pages: pages.cast_unsigned(), left: (pages - moved).max(0).cast_unsigned() })
+                let left = (pages - moved).max(row.get::<_, i64>(0)?);
+                Ok(Moved { pages: pages.cast_unsigned(), left: left.max(0).cast_unsigned() })
             };
             let passive = writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], moved)?;
             if passive.left == 0 && passive.pages > LOG_PAGES {
