@@ -231,8 +231,10 @@ impl World {
             episode_limit: self.plan.episode_limit,
             activity_limit: self.plan.activity_limit,
             unknown_wait: self.plan.unknown_wait,
-            resident: if self.plan.evict_at_once { 0 } else { Settings::default().resident },
-            ..Settings::default()
+            resident: self.plan.resident,
+            idle_after: self.plan.idle_after,
+            timer_window: self.plan.timer_window,
+            history_chunk: self.plan.history_chunk,
         }
     }
 
@@ -331,10 +333,18 @@ impl World {
                 self.report(epoch, Report::Refused);
             }
             Event::Loaded { partition, id, image } => {
-                let expected = self.durable.image(id.as_str());
-                compare("what is loaded is what is durable", id.as_str(), &image.as_deref(), &expected.as_ref());
                 let hub = self.hubs.iter().position(|hub| hub.loading_for == Some(partition)).unwrap_or(self.owner());
                 let slow = self.plan.has(Fault::SlowLoad) && !self.quiet;
+                let core =
+                    self.hubs[hub].parts.iter().find(|part| part.id == partition).and_then(|part| part.core.as_ref());
+                if core.is_some_and(|core| core.has_in_memory(&id)) {
+                    self.cover.count("a history is loaded again");
+                    let expected = self.in_tables().image(id.as_str());
+                    compare("what is loaded is what is settled", id.as_str(), &image.as_deref(), &expected.as_ref());
+                } else {
+                    let expected = self.durable.image(id.as_str());
+                    compare("what is loaded is what is durable", id.as_str(), &image.as_deref(), &expected.as_ref());
+                }
                 let part = self.hubs[hub].parts.iter_mut().find(|part| part.id == partition);
                 if let Some(part) = part {
                     if slow {
@@ -499,6 +509,7 @@ pub(crate) fn verb(request: &duramen_core::request::Request) -> &'static str {
         Request::Suspend { .. } => "suspend",
         Request::Resume { .. } => "resume",
         Request::Terminate { .. } => "terminate",
+        Request::End { .. } => "end",
         Request::Rewind { .. } => "rewind",
         Request::Restart { .. } => "restart",
         Request::Purge(_) => "purge",

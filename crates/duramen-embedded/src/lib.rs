@@ -29,6 +29,7 @@ mod pace;
 mod reading;
 pub mod rows;
 mod settle;
+mod shift;
 mod store;
 #[cfg(test)]
 mod tests;

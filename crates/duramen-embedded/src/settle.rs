@@ -28,15 +28,13 @@ impl<R: Rows> Committer<R> {
                 Order::Fold => drop(self.settler.fold()),
                 Order::Settle => self.settle(),
                 Order::Tidy => self.tidy(),
-                Order::Close => {
-                    // What is not settled now is when the store is opened again.
-                    self.settle();
-                    return;
-                }
+                // What is not settled now is when the store is opened again.
+                Order::Close => self.settle(),
+                Order::Leave => return,
             }
             self.settler.outlet().deliver();
-            if self.settler.has_failed() {
-                return;
+            if order == Order::Close || self.settler.has_failed() {
+                return self.pace.ended();
             }
         }
     }
