@@ -1,5 +1,6 @@
 //! Chores of the repository: `cargo xtask VERB`.
 
+mod coverage;
 mod folder;
 mod mutants;
 mod pure;
@@ -10,6 +11,7 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "usage: cargo xtask VERB
 
   pure     prove that duramen-core has no std, clock, randomness or hash order in it
+  coverage show which lines of core its tests and the simulator do not reach
   mutants  change core in small ways, and see that its tests or the simulator notice
   ci       what .ci/run does
   nightly  the same with larger numbers, 20,000 seeds of the simulator, 1,000 kills: takes hours";
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     let verb: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match verb.as_slice() {
         ["pure"] => pure::run(&root()),
+        ["coverage"] => coverage::run(&root()),
         ["mutants", arguments @ ..] => mutants::run(&root(), arguments),
         ["ci"] => run(Command::new("bash").arg(".ci/run")),
         ["nightly"] => nightly(),
