@@ -140,7 +140,9 @@ impl Moment<'_> {
             (Refusal::NotFound(_), _) => any(&|facet| !facet.exists),
             (Refusal::AlreadyExists { .. }, Request::Start(start)) => match &start.on_existing {
                 OnExisting::Reject => any(&live),
-                OnExisting::Replace(_) => any(&|facet| facet.exists),
+                OnExisting::Replace(_) | OnExisting::ReplaceAny(_) | OnExisting::AttachListed(_) => {
+                    any(&|facet| facet.exists)
+                }
                 OnExisting::Attach | OnExisting::AttachAny => false,
             },
             // The copy's id is another one.

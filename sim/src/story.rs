@@ -11,6 +11,7 @@ pub(crate) fn verb(request: &Request) -> &'static str {
         Request::Suspend { .. } => "suspend",
         Request::Resume { .. } => "resume",
         Request::Terminate { .. } => "terminate",
+        Request::End { .. } => "end",
         Request::Rewind { .. } => "rewind",
         Request::Restart { .. } => "restart",
         Request::Purge(_) => "purge",

@@ -232,8 +232,10 @@ impl World {
             episode_limit: self.plan.episode_limit,
             activity_limit: self.plan.activity_limit,
             unknown_wait: self.plan.unknown_wait,
-            resident: if self.plan.evict_at_once { 0 } else { Settings::default().resident },
-            ..Settings::default()
+            resident: self.plan.resident,
+            idle_after: self.plan.idle_after,
+            timer_window: self.plan.timer_window,
+            history_chunk: self.plan.history_chunk,
         }
     }
 

@@ -1,8 +1,10 @@
 //! Chores of the repository: `cargo xtask VERB`.
 
 mod coverage;
+mod dist;
 mod folder;
 mod mutants;
+mod newcomer;
 mod pure;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask VERB
 
+  dist     build the wheel that `pip install` takes, into target/wheels
+  newcomer do what README tells those who come from other languages, with that wheel
   pure     prove that duramen-core has no std, clock, randomness or hash order in it
   coverage show which lines of core its tests and the simulator do not reach
   mutants  change core in small ways, and see that its tests or the simulator notice
@@ -20,6 +24,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let verb: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match verb.as_slice() {
+        ["dist"] => dist::dist(dist::Profile::Release).map(drop),
+        ["newcomer"] => newcomer::newcomer(),
         ["pure"] => pure::run(&root()),
         ["coverage"] => coverage::run(&root()),
         ["mutants", arguments @ ..] => mutants::run(&root(), arguments),

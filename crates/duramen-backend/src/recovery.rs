@@ -88,7 +88,12 @@ impl<R: Rows> Recovery<R> {
     /// Reads the segment of the next number.
     pub fn segment(&mut self, file: &str, bytes: Bytes) -> Result<(), RecoveryError> {
         let settled = self.standing.map_or(Position(0), |standing| standing.position);
-        for (position, record) in self.opening.segment(file, bytes)? {
+        let records = self.opening.segment(file, bytes)?;
+        if let Some(gap) = self.opening.gap() {
+            // Nothing behind it fits the tables.
+            return Err(gap.into());
+        }
+        for (position, record) in records {
             if position <= settled && !planted::has(Bug::AppliedTwice) {
                 continue;
             }

@@ -56,6 +56,13 @@ pub enum Request {
         /** With its children. */
         recurse: bool,
     },
+    /// End an instance at once, without its worker: as terminated, its children left alone.
+    End {
+        /** The target. */
+        id: InstanceId,
+        /** Becomes its output. */
+        output: Option<String>,
+    },
     /// Rewind a failed instance to where it failed.
     Rewind {
         /** The target. */
@@ -99,6 +106,12 @@ pub enum OnExisting {
     AttachAny,
     /// Replace it when its status is listed, refuse otherwise (the protocol's reuse policy).
     Replace(Vec<OrchestrationStatus>),
+    /// The same without asking that who replaces live ones lists TERMINATED too (the protocol's withdrawn
+    /// action TERMINATE).
+    ReplaceAny(Vec<OrchestrationStatus>),
+    /// Start nothing and answer with the one that exists when its status is listed, refuse otherwise (the
+    /// protocol's withdrawn action IGNORE).
+    AttachListed(Vec<OrchestrationStatus>),
 }
 
 /// A purge of one instance.

@@ -151,12 +151,18 @@ impl Answer {
 pub struct Announcement {
     /// Whether it lives and dies with the hub's process (invariant 1).
     pub in_process: bool,
-    /// How many orchestrator items it takes at a time.
+    /// How many orchestrator items it takes at a time, or [`Announcement::UNLIMITED`].
     pub orchestrators: usize,
-    /// How many activity items it takes at a time.
+    /// The same for activity items.
     pub activities: usize,
     /// What it can run; `None` means everything.
     pub filters: Option<Filters>,
+}
+
+impl Announcement {
+    /// As many as there are. Then only what has not left for the worker's connection is bounded, by
+    /// [`crate::limits::SEND_WINDOW`].
+    pub const UNLIMITED: usize = usize::MAX;
 }
 
 /// Which items a worker takes. Names are compared without case; an empty list of versions means any.

@@ -1,22 +1,22 @@
 //! The handle of a hub, and what it shares with its loop.
 
-use crate::attachment::{Attachment, WorkerLink};
+use crate::attachment::{Attachment, BareAnswer, WorkerLink};
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::HubError;
-use crate::inbox::{Call, Inbox, Incoming, Pushed, Search};
+use crate::inbox::{Bare, Call, Inbox, Incoming, Pushed, Search};
 use crate::options::Options;
 use crate::pool::{Pool, Task};
 use duramen_backend::{Backend, Event, Page, Query, QueryId};
-use duramen_core::ids::{PartitionId, Slot};
+use duramen_core::ids::{PartitionId, Slot, Token};
 use duramen_core::request::{Refusal, Reply, Request, RequestId};
 use duramen_core::time::Time;
-use duramen_core::work::{Announcement, WorkerId};
+use duramen_core::work::{Announcement, Answer, WorkerId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// A running hub. Clones are handles of the same one; when the last is dropped without
 /// [`Hub::shutdown`], the hub stops at once.
@@ -24,6 +24,9 @@ use tokio::sync::oneshot;
 pub struct Hub {
     handle: Arc<Handle>,
 }
+
+/// No worker has this name.
+const NOBODY: WorkerId = WorkerId(0);
 
 /// Says when the partitions are open, or why not.
 type Opened = oneshot::Receiver<Result<(), HubError>>;
@@ -107,12 +110,40 @@ impl Hub {
         Attachment::new(Arc::clone(shared), worker)
     }
 
+    /// Answers items of a worker that is gone: its connection was lost and another one brings them. They
+    /// count as long as nobody else has the item.
+    pub fn answer_late(&self, answers: Vec<Answer>) {
+        let answers = answers.into_iter().map(|answer| Incoming::Answer(NOBODY, answer));
+        self.handle.shared.push_all(answers);
+    }
+
+    /// Answers an item without its token: it is the one that is out on the connection that the answer came
+    /// over, which these workers share, the likeliest first. Says which item that was; `None` when there is
+    /// none that fits, and the answer is dropped.
+    pub async fn answer_bare(&self, workers: Vec<WorkerId>, answer: BareAnswer) -> Option<Token> {
+        let (token, told) = oneshot::channel();
+        self.handle.shared.push(Incoming::Bare(Box::new(Bare { workers, answer, token })));
+        told.await.ok().flatten()
+    }
+
     /// Stops: no request is taken and no work handed out any more; what is with workers may be answered
     /// for as long as `patience`; then the store is closed.
     pub async fn shutdown(&self, patience: Duration) -> Result<(), HubError> {
         let (done, stopped) = oneshot::channel();
         self.handle.shared.shut(patience, done);
         stopped.await.unwrap_or_else(|_| Err(HubError::Stopped("it had been stopped before".into())))
+    }
+
+    /// Whether this is a handle of the same hub.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+
+    /// Waits until the hub has stopped, its store is closed, and says why.
+    pub async fn stopped(&self) -> HubError {
+        let mut ended = self.handle.shared.ended.subscribe();
+        let reason = ended.wait_for(Option::is_some).await.expect("the handle keeps the sender").clone();
+        reason.expect("it was waited for")
     }
 
     /// The hub's time.
@@ -169,6 +200,8 @@ pub(crate) struct Shared {
     next: AtomicU64,
     /// Requests and queries that have no reply yet.
     open: AtomicUsize,
+    /// Why it stopped, once its store is closed.
+    pub(crate) ended: watch::Sender<Option<HubError>>,
     key: u64,
 }
 
@@ -182,6 +215,7 @@ impl Shared {
             inbox: Mutex::new(Inbox::new()),
             next: AtomicU64::new(1),
             open: AtomicUsize::new(0),
+            ended: watch::Sender::new(None),
             key: KEYS.fetch_add(1, Ordering::Relaxed),
         })
     }

@@ -38,7 +38,7 @@ mod pool;
 mod purge;
 mod retention;
 
-pub use attachment::{Attachment, WorkerLink};
+pub use attachment::{Attachment, BareAnswer, WorkerLink};
 pub use clock::{Clock, VirtualClock};
 pub use error::HubError;
 pub use hub::Hub;

@@ -157,7 +157,17 @@ impl Dispatcher {
         let key = Key::of(&grant.item);
         self.bookings.refused(grant.worker, &key);
         self.unpark(&key);
-        self.freed(grant.worker, grant.item.kind());
+        self.workers.untake(grant.worker, grant.item.kind());
+        self.unpark_one(grant.item.kind());
+    }
+
+    /// So many items of a kind have left for the connection of a worker: one that takes as many as there
+    /// are has room for as many more.
+    pub fn sent(&mut self, worker: WorkerId, kind: WorkKind, items: usize) {
+        self.workers.sent(worker, kind, items);
+        (0..items).for_each(|_| {
+            self.unpark_one(kind);
+        });
     }
 
     /// A worker has answered under a token, whether that is still current or not.

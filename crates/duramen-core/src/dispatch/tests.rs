@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::SEND_WINDOW;
 use crate::work::{ActivityWork, Filters, OrchestratorWork, Session, Work};
 use alloc::format;
 use alloc::string::String;
@@ -328,6 +329,32 @@ fn what_began_before_the_hub_waits_before_it_goes_to_a_connection_without_tokens
     dispatcher.opened(PARTITION, Epoch(2), at(10));
     dispatcher.offer(PARTITION, old, at(12));
     assert_eq!(granted_at(&mut dispatcher, at(12)).len(), 1);
+}
+
+#[test]
+fn who_takes_any_number_gets_as_much_as_its_connection_takes() {
+    let mut dispatcher = Dispatcher::new();
+    dispatcher.join(WorkerId(1), worker(0, Announcement::UNLIMITED));
+    dispatcher.join(WorkerId(2), worker(0, Announcement::UNLIMITED));
+    (0..500).for_each(|n| dispatcher.offer(PARTITION, offer("A", None, n, 0), at(0)));
+    assert_eq!(granted(&mut dispatcher).len(), 2 * SEND_WINDOW);
+    // Answers make no room, what leaves for the connection does.
+    dispatcher.freed(WorkerId(1), WorkKind::Activity);
+    assert_eq!(granted(&mut dispatcher), []);
+    dispatcher.sent(WorkerId(1), WorkKind::Activity, 3);
+    let more = granted(&mut dispatcher);
+    assert_eq!((more.len(), more.iter().all(|(worker, _)| *worker == 1)), (3, true));
+    // One that was not open after all goes back.
+    let grant = Grant { item: offer("A", None, 1, 0).item, worker: WorkerId(2), in_process: false };
+    dispatcher.refused(&grant);
+    assert_eq!(granted(&mut dispatcher).len(), 1);
+    // What a worker with a number of its own sends makes none.
+    dispatcher.join(WorkerId(3), worker(0, 1));
+    assert_eq!(granted(&mut dispatcher).len(), 1);
+    dispatcher.sent(WorkerId(3), WorkKind::Activity, 1);
+    assert_eq!(granted(&mut dispatcher), []);
+    [1, 2, 3].map(|n| dispatcher.leave(WorkerId(n), at(0)));
+    assert_eq!(dispatcher.room(), (0, 0));
 }
 
 #[test]

@@ -23,6 +23,7 @@ impl Request {
             | Self::Suspend { id, .. }
             | Self::Resume { id, .. }
             | Self::Terminate { id, .. }
+            | Self::End { id, .. }
             | Self::Rewind { id, .. }
             | Self::Restart { id, .. } => id.clone(),
         }
@@ -36,7 +37,7 @@ impl Request {
                 check_name("event", name)?;
                 check_payload("event's input", input.as_deref())
             }
-            Self::Terminate { output, .. } => check_payload("output", output.as_deref()),
+            Self::Terminate { output, .. } | Self::End { output, .. } => check_payload("output", output.as_deref()),
             Self::Suspend { reason, .. } | Self::Resume { reason, .. } | Self::Rewind { reason, .. } => {
                 check_payload("reason", reason.as_deref())
             }
@@ -64,6 +65,7 @@ impl Partition {
             | Request::Suspend { .. }
             | Request::Resume { .. }
             | Request::Terminate { .. }
+            | Request::End { .. }
             | Request::Restart { .. }
             | Request::Purge(_) => self.residence(&id),
         };
@@ -120,6 +122,7 @@ impl Partition {
             Request::Resume { reason, .. } => {
                 self.change(request_id, birth, |instance, ledger| instance.resume(reason, ledger))
             }
+            Request::End { id, output } => self.end(request_id, id, output, birth),
             Request::Terminate { output, recurse, .. } => {
                 self.change(request_id, birth, |instance, ledger| instance.terminate(output, recurse, ledger));
             }
@@ -171,6 +174,15 @@ impl Partition {
             return self.show(request, birth, |_| Reply::Refused(refusal));
         }
         self.change(request, birth, |instance, ledger| instance.rewind(reason, ledger));
+    }
+
+    fn end(&mut self, request: RequestId, id: InstanceId, output: Option<String>, birth: Birth) {
+        let instance = &self.instances[&birth];
+        if instance.ended() {
+            let refusal = wrong_status("ending", &id, instance.status(), "it has ended already");
+            return self.show(request, birth, |_| Reply::Refused(refusal));
+        }
+        self.change(request, birth, |instance, ledger| instance.end_by_hub(output, ledger));
     }
 
     fn restart(&mut self, request: RequestId, id: InstanceId, new_id: Option<InstanceId>, birth: Birth) {

@@ -30,9 +30,9 @@ impl Partition {
         let room = self.ledger.deltas.len();
         let mut deltas = core::mem::replace(&mut self.ledger.deltas, Vec::with_capacity(room));
         for birth in core::mem::take(&mut self.ledger.dirty) {
-            let Some(instance) = self.instances.get(&birth) else { continue };
+            let Some(instance) = self.instances.get_mut(&birth) else { continue };
             deltas.push(Delta { change: Some(Change::Tail(Box::new(instance.tail.clone()))) });
-            self.leaving.note(number, instance.birth());
+            self.leaving.note(number, instance);
         }
         self.ledger.number += 1;
         self.ledger.bytes = 0;

@@ -72,7 +72,7 @@ impl List {
 
     async fn page(&self) -> Result<Page, ClientError> {
         let page = self.client.query(self.query.clone()).await?;
-        let instances = page.rows.into_iter().map(Instance::from_row).collect();
+        let instances = page.rows.into_iter().map(|row| Instance::new(row.into_state())).collect();
         Ok(Page { instances, next: page.next, as_of: page.as_of })
     }
 }
