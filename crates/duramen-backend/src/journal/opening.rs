@@ -196,7 +196,15 @@ impl Opening {
             return Err(JournalError::Damaged { file: segment_file(segment), offset, what });
         }
         if self.position >= missing || (self.first.is_none() && self.position > 0) {
-            return Err(JournalError::Beyond { position: self.position, last: self.last });
+            if self.waste.is_empty() {
+                return Err(JournalError::Beyond { position: self.position, last: self.last });
+            }
+            // Something stands there, and what it was has been settled.
+            let what = format!(
+                "what follows batch {} cannot be read, and the tables stand at batch {}",
+                self.last, self.position
+            );
+            return Err(JournalError::Damaged { file: segment_file(segment), offset, what });
         }
         if let Some(gap) = self.gap() {
             return Err(gap);
