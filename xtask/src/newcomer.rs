@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_block_is_found_by_its_language_if_there_is_one() {
-        let page = "text\n```python\nprint(1)\nprint(2)\n```\nmore\n```rust\nfn main() {}\n```\n```rust\n```\n";
+        let page = "text\n```python\nprint(1)\nprint(2)\n```\nmore\n```rust\nfn main() {}\n```\n\n```rust\nfn other() {}\n```\n";
         assert_eq!(block(page, "python"), Ok("print(1)\nprint(2)"));
         assert!(block(page, "javascript").is_err() && block(page, "rust").is_err());
     }
