@@ -11,7 +11,9 @@ use duramen_backend::rows::Rows;
 use duramen_backend::settler::Settler;
 use duramen_backend::submission::{Queue, Submitted, fill};
 use duramen_backend::{Failure, Hurry};
+use duramen_core::ids::Position;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,8 @@ pub(crate) struct Committer<R> {
     pub(crate) pace: Pace,
     pub(crate) settles: Settles,
     pub(crate) chores: Chores,
+    /// How many copies are being made of the journal: segments stay for them.
+    pub(crate) copies: AtomicUsize,
     /// The writer thread.
     pub(crate) shift: Shift,
     front: Mutex<Front>,
@@ -63,6 +67,7 @@ impl<R: Rows> Committer<R> {
             pace,
             settles: Settles::default(),
             chores: Chores::default(),
+            copies: AtomicUsize::new(0),
             front: Mutex::new(Front {
                 queue: Queue::new(leases),
                 writing: false,
@@ -159,9 +164,10 @@ impl<R: Rows> Committer<R> {
     /// Takes segments out of use that hold nothing but what is settled.
     fn recycle(&self) {
         let settled = self.settler.settled();
-        loop {
+        while self.copies.load(Ordering::SeqCst) == 0 {
             let recycling = lock(&self.log).journal.recycle(settled);
             let Some(recycling) = recycling else { return };
+            let _recycle = tracing::debug_span!("recycle_segment").entered();
             if let Err(failure) = self.files.perform(&recycling.io) {
                 // The journal counts on it; half of it may be done.
                 self.settler.fail(failure);
@@ -170,6 +176,13 @@ impl<R: Rows> Committer<R> {
             }
             lock(&self.log).journal.recycled(recycling);
         }
+    }
+
+    /// Where the batch at a position and all behind it are, up to the last that is written: segments,
+    /// and bytes of each.
+    pub(crate) fn holding(&self, position: Position) -> Vec<(u64, u64)> {
+        // A batch is written with the log locked, so none of these is half there.
+        lock(&self.log).journal.holding(position)
     }
 
     /// Lets no more in. What was submitted is written by the writer thread, which then ends.

@@ -16,11 +16,16 @@
 //! The threads of a store (one writes, one settles, one reads, one makes and recycles segments) are there while
 //! there is something to do, so a store that nobody uses costs none.
 //!
+//! [`verify`] looks whether a store is whole; [`Embedded::backup`] copies one while it works, and
+//! [`restore`] makes a store of a copy.
+//!
 //! The crate knows nothing of hubs, partitions' logic or what a checkpoint means.
 
+mod backup;
 mod chores;
 mod commit;
 mod error;
+pub mod export;
 mod files;
 mod folder;
 mod pace;
@@ -31,11 +36,12 @@ mod shift;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 
-pub mod export;
-
+pub use backup::{BackupError, EPOCHS_LEFT_OUT, Progress, restore};
 pub use duramen_backend::journal::SegmentSizes;
 pub use error::OpenError;
 pub use files::Counters;
 pub use pace::Settling;
 pub use store::{Embedded, Options};
+pub use verify::{Problem, Report, verify};

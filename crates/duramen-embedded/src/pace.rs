@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 pub struct Settling {
     /// Bytes of checkpoints after which it is.
     pub bytes: u64,
-    /// How long after the first of them it is, whatever they amount to.
+    /// How long after the first of them it is at the latest, whatever they amount to. It is sooner,
+    /// though not within a fifth of this, as long as settling takes a quarter of the time at most.
     pub age: Duration,
     /// Bytes of checkpoints that may be durable and not settled. Beyond them appends wait, so that
     /// neither the journal nor the time to open it grows without bound.
@@ -70,6 +71,9 @@ struct State {
     unfolded: u64,
     /// When the first of what is not settled came.
     since: Option<Instant>,
+    /// When the settle that is under way began, and how long the last one took.
+    begun: Option<Instant>,
+    took: Duration,
     asked: bool,
     /// There was no space, so often in a row, and then it is tried again.
     full: Option<(u32, Instant)>,
@@ -184,6 +188,7 @@ impl Pace {
         match outcome {
             Outcome::Done(left) => {
                 state.full = None;
+                state.took = state.begun.take().map_or(Duration::ZERO, |begun| begun.elapsed());
                 state.unsettled = left;
                 state.unfolded = state.unfolded.min(left);
                 state.since = (left > 0).then(Instant::now);
@@ -216,12 +221,15 @@ impl State {
             self.unfolded = 0;
             return Ok(Order::Fold);
         }
-        let due = self.since.map(|since| if self.unsettled >= settling.bytes { since } else { since + settling.age });
+        // What is settled leaves memory, so it is done often, but not so often that it takes over.
+        let age = (self.took * 3).clamp(settling.age / 5, settling.age);
+        let due = self.since.map(|since| if self.unsettled >= settling.bytes { since } else { since + age });
         let due = if self.asked { Some(now) } else { due };
         let due = due.map(|due| self.full.map_or(due, |(_, again)| due.max(again)));
         if due.is_some_and(|due| due <= now) {
             self.asked = false;
             self.unfolded = 0;
+            self.begun = Some(now);
             return Ok(Order::Settle);
         }
         if self.tidy_at.is_some_and(|at| at <= now) {
@@ -248,8 +256,8 @@ mod tests {
         let pace = Pace::new(SETTLING);
         assert_eq!(order(&pace, Duration::ZERO), Err(None), "nothing is durable");
         pace.landed(10);
-        assert!(matches!(order(&pace, Duration::from_secs(4)), Err(Some(left)) if left <= Duration::from_secs(1)));
-        assert_eq!(order(&pace, Duration::from_secs(5)), Ok(Order::Settle));
+        assert!(matches!(order(&pace, Duration::ZERO), Err(Some(left)) if left <= Duration::from_secs(1)));
+        assert_eq!(order(&pace, Duration::from_secs(1)), Ok(Order::Settle));
         pace.landed(4 << 20);
         assert_eq!(order(&pace, Duration::ZERO), Ok(Order::Fold));
         assert_eq!(order(&pace, Duration::ZERO), Ok(Order::Settle));

@@ -42,6 +42,7 @@ impl<R: Rows> Committer<R> {
     fn settle(&self) {
         let haste = if self.pace.is_late() { Haste::FlatOut } else { Haste::Gentle };
         self.settler.rows().set_haste(haste);
+        let _settle = tracing::debug_span!("settle").entered();
         match self.settler.settle() {
             Settled::Done => {
                 if self.pace.is_full() {
@@ -68,6 +69,7 @@ impl<R: Rows> Committer<R> {
     }
 
     fn tidy(&self) {
+        let _tidy = tracing::debug_span!("tidy").entered();
         match self.settler.rows().tidy() {
             Ok(Tidied::Done) => self.pace.tidied(false, false),
             Ok(Tidied::More) => self.pace.tidied(true, false),

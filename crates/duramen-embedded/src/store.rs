@@ -35,7 +35,7 @@ pub struct Options {
 }
 
 /// A store in a folder. Calls come from any thread.
-pub struct Embedded(Store<Database>);
+pub struct Embedded(pub(crate) Store<Database>);
 
 impl Embedded {
     /// Opens the store in a folder; makes both if they are not there.
@@ -55,7 +55,7 @@ impl Embedded {
 
 /// A store over files and rows, whatever these are.
 pub(crate) struct Store<R: Rows + 'static> {
-    committer: Arc<Committer<R>>,
+    pub(crate) committer: Arc<Committer<R>>,
 }
 
 impl<R: Rows + 'static> Store<R> {
