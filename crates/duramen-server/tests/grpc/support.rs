@@ -45,6 +45,10 @@ impl Server {
         Self { address, hubs }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A connection of its own.
     pub(crate) async fn connect(&self) -> Client {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).expect("it is a URL");
