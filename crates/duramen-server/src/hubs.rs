@@ -1,12 +1,12 @@
 //! The task hubs of a server, opened when they are first named.
 
 use duramen_hub::Hub;
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 
 /// The hub of those who name none.
 pub const DEFAULT_HUB: &str = "default";
@@ -42,9 +42,12 @@ struct Inner {
     only: Option<Vec<Arc<str>>>,
     most: usize,
     open: Box<OpenHub>,
-    /// By name in lower case. A cell that is empty is being opened, or could not be.
-    hubs: Mutex<BTreeMap<Arc<str>, Arc<OnceCell<Hub>>>>,
+    /// By name in lower case.
+    hubs: Mutex<BTreeMap<Arc<str>, Opening>>,
 }
+
+/// A hub that is being opened, or is open. Who asked for it first may go away meanwhile.
+type Opening = Shared<BoxFuture<'static, Result<Hub, Arc<str>>>>;
 
 /// A hub and its name.
 #[derive(Clone, Debug)]
@@ -106,22 +109,25 @@ impl Hubs {
     /// The hub of a name, [`DEFAULT_HUB`] without one.
     pub async fn get(&self, name: Option<&str>) -> Result<NamedHub, HubsError> {
         let name = checked(name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_HUB))?;
-        let (name, cell) = self.cell(name)?;
-        let opened = cell.get_or_try_init(|| (self.inner.open)(Arc::clone(&name))).await;
-        match opened {
-            Ok(hub) => Ok(NamedHub { hub: hub.clone(), name }),
+        let opening = self.opening(&name)?;
+        match opening.clone().await {
+            Ok(hub) => Ok(NamedHub { hub, name }),
             Err(reason) => {
-                self.forget(&name);
-                Err(HubsError::Open { name: name.to_string(), reason })
+                self.forget(&name, &opening);
+                Err(HubsError::Open { name: name.to_string(), reason: reason.to_string() })
             }
         }
     }
 
     /// Those that are open, by name.
     pub fn opened(&self) -> Vec<NamedHub> {
-        let hubs = self.inner.hubs.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = hubs.iter().filter_map(|(name, cell)| Some((name, cell.get()?)));
+        let hubs = self.hubs();
+        let opened = hubs.iter().filter_map(|(name, opening)| Some((name, opening.peek()?.as_ref().ok()?)));
         opened.map(|(name, hub)| NamedHub { name: Arc::clone(name), hub: hub.clone() }).collect()
+    }
+
+    fn hubs(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Opening>> {
+        self.inner.hubs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops all that are open, each with the same patience for what is with its workers; says which
@@ -134,14 +140,14 @@ impl Hubs {
         futures::future::join_all(stopping).await.into_iter().flatten().collect()
     }
 
-    fn cell(&self, name: Arc<str>) -> Result<(Arc<str>, Arc<OnceCell<Hub>>), HubsError> {
-        let mut hubs = self.inner.hubs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, cell)) = hubs.get_key_value(&name) {
-            return Ok((Arc::clone(name), Arc::clone(cell)));
+    fn opening(&self, name: &Arc<str>) -> Result<Opening, HubsError> {
+        let mut hubs = self.hubs();
+        if let Some(opening) = hubs.get(name) {
+            return Ok(opening.clone());
         }
         let texts = |names: &mut dyn Iterator<Item = &Arc<str>>| names.map(|name| name.to_string()).collect();
         if let Some(only) = &self.inner.only
-            && !only.contains(&name)
+            && !only.contains(name)
         {
             return Err(HubsError::Unknown { name: name.to_string(), known: texts(&mut only.iter()) });
         }
@@ -149,15 +155,23 @@ impl Hubs {
             let open = texts(&mut hubs.keys());
             return Err(HubsError::TooMany { name: name.to_string(), most: self.inner.most, open });
         }
-        let cell = Arc::new(OnceCell::new());
-        hubs.insert(Arc::clone(&name), Arc::clone(&cell));
-        Ok((name, cell))
+        let opened = tokio::spawn((self.inner.open)(Arc::clone(name)));
+        let opening = async move {
+            match opened.await {
+                Ok(opened) => opened.map_err(Arc::from),
+                Err(_) => Err("opening it has panicked; please report it".into()),
+            }
+        };
+        let opening = opening.boxed().shared();
+        hubs.insert(Arc::clone(name), opening.clone());
+        Ok(opening)
     }
 
     /// One that could not be opened takes no place.
-    fn forget(&self, name: &str) {
-        let mut hubs = self.inner.hubs.lock().unwrap_or_else(PoisonError::into_inner);
-        if hubs.get(name).is_some_and(|cell| !cell.initialized()) {
+    fn forget(&self, name: &str, failed: &Opening) {
+        let mut hubs = self.hubs();
+        // Somebody may have begun anew.
+        if hubs.get(name).is_some_and(|opening| opening.ptr_eq(failed)) {
             hubs.remove(name);
         }
     }
@@ -209,6 +223,22 @@ mod tests {
         assert_eq!(hubs.get(Some("")).await.unwrap().name, "default".into());
         assert_eq!(opened.load(Ordering::Relaxed), 2);
         assert!(hubs.shutdown(Duration::ZERO).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn opening_goes_on_when_the_one_who_asked_goes_away() {
+        let (go, gate) = tokio::sync::oneshot::channel::<()>();
+        let gate = Mutex::new(Some(gate));
+        let hubs = Hubs::new(HubsOptions::default(), move |_| {
+            let gate = gate.lock().unwrap().take().expect("it is opened once");
+            Box::pin(async move {
+                gate.await.map_err(|error| error.to_string())?;
+                Hub::run(Arc::new(Memory::new()), Options::default()).await.map_err(|error| error.to_string())
+            })
+        });
+        assert!(futures::poll!(Box::pin(hubs.get(None))).is_pending());
+        go.send(()).unwrap();
+        hubs.get(None).await.unwrap();
     }
 
     #[tokio::test]
