@@ -174,6 +174,9 @@ impl Items {
             self.desk.answer(token, Answer::Abandoned(token, reason));
             return None;
         }
+        if bytes > self.options.inline_item_bytes / 2 {
+            tracing::info!(instance, bytes, "a work item is over half of what goes to a worker in one message");
+        }
         if let (Some(events), Some(WorkRequest::OrchestratorRequest(request))) = (parcel.past, &parcel.message.request)
         {
             let execution = request.execution_id.clone().unwrap_or_default();
