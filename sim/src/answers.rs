@@ -1,5 +1,6 @@
 //! Answers on their way back: late, twice, under the wrong token, over another connection.
 
+use crate::model::decode;
 use crate::plan::Fault;
 use crate::post::Post;
 use crate::world::{Issued, Key, World, tell};
@@ -58,9 +59,10 @@ impl World {
                 (Answer::Orchestrator(_, response), Key::Episode { run, episode }) if !response.requires_history => {
                     self.causes.episodes.insert((issued.epoch, *run, *episode));
                 }
-                (Answer::Activity(_, response), Key::Task { .. }) => {
+                (Answer::Activity(_, response), Key::Task { execution, event }) => {
                     let failure = response.failure_details.as_ref().map(|failure| failure.error_message.clone());
-                    self.causes.results.extend(response.result.clone().or(failure));
+                    let of = (execution.clone(), decode(event).event_id);
+                    self.causes.results.extend(response.result.clone().or(failure).map(|text| (text, of)));
                 }
                 _ => {}
             }

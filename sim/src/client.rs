@@ -23,6 +23,9 @@ impl World {
         if self.happens(Fault::ClientCancel, 30) {
             self.cancel();
         }
+        if self.rng.percent(5) {
+            self.list_step();
+        }
         for _ in 0..if flood { 40 } else { 1 } {
             let request = self.request();
             self.send(request);

@@ -3,8 +3,8 @@
 use crate::check::{ensure, fail};
 use crate::machine::{Machine, Open, Waiting};
 use crate::model::decode;
-use crate::wellformed;
 use crate::world::{World, tell};
+use crate::{replayed, wellformed};
 use duramen_backend::Backend as _;
 use duramen_core::ids::InstanceId;
 use duramen_core::request::Request;
@@ -81,7 +81,7 @@ impl World {
                     | self.cut(0, part);
             }
             moved |= self.store_step() | self.net_step();
-            moved |= self.answer_step();
+            moved |= self.answer_step() | self.read_lists();
             let busy: Vec<u64> =
                 self.hubs[0].workers.iter().filter(|(_, worker)| !worker.items.is_empty()).map(|(id, _)| *id).collect();
             for id in busy {
@@ -229,6 +229,10 @@ impl World {
             if !head.rewinds.is_empty() {
                 continue;
             }
+            if replayed::is_ours(&run.history) {
+                self.cover.count("model: replayed by the real worker's side");
+                replayed::check(instance);
+            }
             let mut machine = Machine::new(&head.id);
             let mut by_hub = false;
             for event in &run.history {
@@ -252,6 +256,7 @@ impl World {
         // What was settled last may still have to be said.
         self.now = self.now.plus(Duration::from_secs(3_600));
         self.rest();
+        ensure!(self.lists.is_empty(), "every list is answered", "{} are not", self.lists.len());
         ensure!(self.calls.is_empty(), "every request is answered", "{:?}", self.calls.values().next());
         for part in &self.hubs[0].parts {
             let core = part.core.as_ref().expect("it is open");
@@ -276,7 +281,7 @@ impl World {
     }
 }
 
-fn listed(history: &[bytes::Bytes]) -> String {
+pub(crate) fn listed(history: &[bytes::Bytes]) -> String {
     history.iter().map(|event| format!("    {:?}", decode(event))).collect::<Vec<_>>().join("\n")
 }
 

@@ -40,7 +40,7 @@ impl World {
         };
         let empty = OrchestratorAction { id: 3, orchestrator_action_type: None };
         let failed = OrchestrationStatus::Failed;
-        let actions = match self.rng.below(9) {
+        let actions = match self.rng.below(11) {
             0 => vec![schedule(1), completion(2, OrchestrationStatus::Pending)],
             1 => vec![schedule(1), timer(1), entity],
             2 => vec![child(5, ""), child(5, ""), completion(6, failed)],
@@ -49,7 +49,8 @@ impl World {
             5 => vec![child(1, "a/b"), child(2, "@entity@1"), completion(-1, failed)],
             6 => vec![empty, schedule(1), schedule(1), completion(1, OrchestrationStatus::Terminated)],
             7 => vec![child(1, work.instance.as_str()), schedule(i32::MAX), completion(i32::MIN, failed)],
-            _ => vec![completion(0, OrchestrationStatus::Running)],
+            8 => vec![completion(0, OrchestrationStatus::Running)],
+            _ => vec![child(5, "")],
         };
         OrchestratorResponse { instance_id: work.instance.to_string(), actions, ..OrchestratorResponse::default() }
     }

@@ -62,7 +62,7 @@ impl World {
         tell!(self, "worker {} gets {}", to.0, name(&item));
         self.hubs[hub].dispatcher.handed(to, &item);
         if self.hubs[hub].workers.get(&to.0).is_some_and(|worker| worker.bare) {
-            self.book(to.0, &item);
+            self.book(hub, to.0, &item);
         }
         if let Some(worker) = self.hubs[hub].workers.get_mut(&to.0) {
             worker.items.push(item);

@@ -129,7 +129,10 @@ pub(crate) struct Plan {
     pub(crate) steps: u64,
     pub(crate) births: u64,
     pub(crate) partitions: usize,
-    pub(crate) evict_at_once: bool,
+    pub(crate) resident: usize,
+    pub(crate) idle_after: Duration,
+    pub(crate) timer_window: Duration,
+    pub(crate) history_chunk: usize,
     pub(crate) episode_limit: Duration,
     pub(crate) activity_limit: Option<Duration>,
     pub(crate) unknown_wait: Duration,
@@ -143,14 +146,16 @@ impl Plan {
             Fault::ALL.into_iter().filter(|_| rng.percent(if quiet { 10 } else { 55 })).collect();
         faults.retain(|fault| !without.faults.contains(fault));
         let names = (0..NAMES).filter(|name| !without.names.contains(name)).collect();
-        let _ = seed;
         Self {
             faults,
             names,
             steps: 1_500,
             births: 30,
             partitions: if rng.percent(35) { 1 } else { 2 + rng.below(7) },
-            evict_at_once: rng.percent(50),
+            resident: if rng.percent(50) { 0 } else { [4, 10_000][seed as usize % 2] },
+            idle_after: Duration::from_millis([300, 10_000][seed as usize / 2 % 2]),
+            timer_window: Duration::from_secs([2, 60][seed as usize / 4 % 2]),
+            history_chunk: [1, 1, 3, 256][seed as usize / 8 % 4],
             episode_limit: Duration::from_secs(*rng.pick(&[5, 30, 300])),
             activity_limit: *rng.pick(&[None, Some(Duration::from_secs(8)), Some(Duration::from_secs(60))]),
             unknown_wait: Duration::from_secs(*rng.pick(&[5, 60])),

@@ -53,11 +53,13 @@ impl World {
     }
 
     /// An item goes to a worker that leaves out tokens.
-    pub(crate) fn book(&mut self, worker: u64, item: &WorkItem) {
+    pub(crate) fn book(&mut self, hub: usize, worker: u64, item: &WorkItem) {
         let named = named(item);
         let since = self.connections.lost.get(&named).map(|lost| self.now.since(*lost));
         ensure!(
-            since.is_none_or(|since| since >= UNSHOWN_PAUSE) || self.plan.has(Fault::ClockBack),
+            since.is_none_or(|since| since >= UNSHOWN_PAUSE)
+                || self.plan.has(Fault::ClockBack)
+                || self.hubs[hub].deposed,
             "what may be out elsewhere waits before it goes to a worker without tokens",
             "{named:?} goes to {worker} {since:?} after it was lost"
         );
@@ -110,7 +112,7 @@ impl World {
         };
         let meant = &self.tokens[&post.answer.token().0];
         let issued = &self.tokens[&token.0];
-        if issued.item == meant.item {
+        if issued.item == meant.item && self.shows_the_same(issued, meant) {
             self.cover.count("model: an answer without a token finds its item");
         } else {
             let turned_back = post.lost.is_some() && self.plan.has(Fault::ClockBack);
@@ -133,6 +135,15 @@ impl World {
         Some(with_token(post.answer, token))
     }
 
+    /// Whether an item is the same under two leases: what arrived in between is in the later one alone.
+    fn shows_the_same(&self, one: &Issued, other: &Issued) -> bool {
+        let shown = |issued: &Issued| match issued.item {
+            Key::Episode { run, episode } => self.shown.get(&(issued.epoch, run, episode)),
+            Key::Task { .. } => None,
+        };
+        shown(one) == shown(other)
+    }
+
     /// A worker elsewhere that answers as the one who sent this would.
     pub(crate) fn other_connection(&mut self, hub: usize, post: &Post) -> Option<u64> {
         let alike = |worker: &&crate::worker::Worker| worker.bare == post.bare;
@@ -144,7 +155,11 @@ impl World {
     pub(crate) fn is_bare(&mut self, in_process: bool) -> bool {
         // At the end there is one worker at least that anything can be given to.
         let alone = !self.quiet || self.hubs[self.owner()].workers.is_empty();
-        alone && !in_process && self.plan.has(Fault::Tokenless) && self.rng.percent(60)
+        let bare = alone && !in_process && self.plan.has(Fault::Tokenless) && self.rng.percent(60);
+        if bare {
+            self.cover.count("fault: Tokenless");
+        }
+        bare
     }
 }
 

@@ -45,8 +45,8 @@ impl World {
             self.forget_session(hub, id, &item);
             self.hubs[hub].workers.get_mut(&id).expect("it is here").forgetful = true;
             Answer::WrittenOff(token)
-        } else if self.happens(Fault::Garbage, 8)
-            && let Work::Orchestrator(work) = &item.work
+        } else if let Work::Orchestrator(work) = &item.work
+            && self.happens(Fault::Garbage, if self.causes.garbled.contains(&work.session.run.0) { 150 } else { 8 })
         {
             self.cover.count("fault: Garbage");
             self.causes.garbled.insert(work.session.run.0);

@@ -1,7 +1,9 @@
 //! Chores of the repository: `cargo xtask VERB`.
 
+mod dist;
 mod folder;
 mod mutants;
+mod newcomer;
 mod pure;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask VERB
 
+  dist     build the wheel that `pip install` takes, into target/wheels
+  newcomer do what README tells those who come from other languages, with that wheel
   pure     prove that duramen-core has no std, clock, randomness or hash order in it
   mutants  change core in small ways, and see that its tests or the simulator notice
   ci       what .ci/run does
@@ -18,6 +22,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let verb: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match verb.as_slice() {
+        ["dist"] => dist::dist(dist::Profile::Release).map(drop),
+        ["newcomer"] => newcomer::newcomer(),
         ["pure"] => pure::run(&root()),
         ["mutants", arguments @ ..] => mutants::run(&root(), arguments),
         ["ci"] => run(Command::new("bash").arg(".ci/run")),

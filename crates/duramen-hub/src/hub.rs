@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// A running hub. Clones are handles of the same one; when the last is dropped without
 /// [`Hub::shutdown`], the hub stops at once.
@@ -134,6 +134,18 @@ impl Hub {
         stopped.await.unwrap_or_else(|_| Err(HubError::Stopped("it had been stopped before".into())))
     }
 
+    /// Whether this is a handle of the same hub.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+
+    /// Waits until the hub has stopped, its store is closed, and says why.
+    pub async fn stopped(&self) -> HubError {
+        let mut ended = self.handle.shared.ended.subscribe();
+        let reason = ended.wait_for(Option::is_some).await.expect("the handle keeps the sender").clone();
+        reason.expect("it was waited for")
+    }
+
     /// The hub's time.
     pub fn now(&self) -> Time {
         self.handle.shared.options.clock.now()
@@ -188,6 +200,8 @@ pub(crate) struct Shared {
     next: AtomicU64,
     /// Requests and queries that have no reply yet.
     open: AtomicUsize,
+    /// Why it stopped, once its store is closed.
+    pub(crate) ended: watch::Sender<Option<HubError>>,
     key: u64,
 }
 
@@ -201,6 +215,7 @@ impl Shared {
             inbox: Mutex::new(Inbox::new()),
             next: AtomicU64::new(1),
             open: AtomicUsize::new(0),
+            ended: watch::Sender::new(None),
             key: KEYS.fetch_add(1, Ordering::Relaxed),
         })
     }

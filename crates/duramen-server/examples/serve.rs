@@ -4,7 +4,8 @@
 use duramen_backend::{Backend, Memory};
 use duramen_embedded::Embedded;
 use duramen_hub::{Hub, Options};
-use duramen_server::{GrpcOptions, GrpcServer, Hubs, HubsOptions};
+use duramen_server::{GrpcOptions, GrpcServer, Hubs, HubsOptions, OpenHub};
+use futures::FutureExt;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +17,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:4001".into());
     let folder = arguments.next().map(PathBuf::from);
-    let hubs = Hubs::new(HubsOptions::default(), move |name| {
-        let folder = folder.as_ref().map(|folder| folder.join("hubs").join(&*name));
-        Box::pin(open(folder))
-    });
+    let open = move |name: duramen_server::HubName| {
+        let folder = folder.as_ref().map(|folder| folder.join("hubs").join(name.as_str()));
+        open(folder).boxed()
+    };
+    let hubs = Hubs::new(HubsOptions::default(), open);
     let listener = TcpListener::bind(&address).await?;
     println!("serving on {}", listener.local_addr()?);
     let server = GrpcServer::new(hubs.clone(), GrpcOptions::default());
@@ -33,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn open(folder: Option<PathBuf>) -> Result<Hub, String> {
+async fn open(folder: Option<PathBuf>) -> Result<OpenHub, String> {
     let store: Arc<dyn Backend> = match folder {
         None => Arc::new(Memory::new()),
         Some(folder) => {
@@ -42,5 +44,6 @@ async fn open(folder: Option<PathBuf>) -> Result<Hub, String> {
             Arc::new(opened.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?)
         }
     };
-    Hub::run(store, Options::default()).await.map_err(|error| error.to_string())
+    let hub = Hub::run(store, Options::default()).await.map_err(|error| error.to_string())?;
+    Ok(hub.into())
 }

@@ -1,272 +1,258 @@
-//! The task hubs of a server, opened when they are first named.
+//! The task hubs of a server: which there are, opening them, and stopping them.
+//!
+//! Each hub that somebody has asked for has a keeper, a task that opens it, looks whether it still runs, opens it again
+//! after a pause when it could not be opened or has stopped itself, and shuts it down at the end. Whoever asks for a hub
+//! looks at what its keeper says: waits while it opens, gets it, or hears why there is none.
 
-use duramen_hub::Hub;
-use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
+mod keeper;
+mod name;
+
+pub use name::{HubName, NameError};
+
+use crate::nearest;
+use duramen_hub::{Hub, HubError};
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-/// The hub of those who name none.
-pub const DEFAULT_HUB: &str = "default";
-
-/// Hubs that a server opens at most, unless told otherwise.
+/// Task hubs that a server has at most which makes them when they are named, unless told otherwise.
 pub const MOST_HUBS: usize = 32;
 
-/// Opens, or makes, the hub of a name.
-pub type OpenHub = dyn Fn(Arc<str>) -> BoxFuture<'static, Result<Hub, String>> + Send + Sync;
+/// Opens a hub, or says why it cannot be.
+pub type Opener = Box<dyn Fn(HubName) -> BoxFuture<'static, Result<OpenHub, String>> + Send + Sync>;
 
-/// Which hubs there are.
+/// A hub that is open.
+#[derive(Clone)]
+pub struct OpenHub {
+    /// It.
+    pub hub: Hub,
+    /// Tells how its store is.
+    pub store: Arc<dyn Fn() -> StoreState + Send + Sync>,
+}
+
+impl From<Hub> for OpenHub {
+    /// A hub of whose store nothing is known.
+    fn from(hub: Hub) -> Self {
+        Self { hub, store: Arc::new(StoreState::default) }
+    }
+}
+
+/// How the store of a hub is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct StoreState {
+    /// Bytes that are durable and not settled.
+    pub unsettled_bytes: u64,
+    /// Settling waits for space on the disk. Nothing is lost, but once too much is not settled appends wait.
+    pub no_space: bool,
+}
+
+/// A hub and its name.
 #[derive(Clone, Debug)]
+pub struct NamedHub {
+    /// Its name.
+    pub name: HubName,
+    /// The hub. It may be another one the next time, if it had to be opened again.
+    pub hub: Hub,
+}
+
+/// Which hubs a server has.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubsOptions {
-    /// Only these; any other name is refused with the list. `None` makes a hub when it is named.
-    pub only: Option<Vec<String>>,
-    /// Hubs that may be open.
+    /// These and no others. `None` makes a hub when it is named.
+    pub only: Option<Vec<HubName>>,
+    /// Hubs that were made before, of a server that makes them.
+    pub there: Vec<HubName>,
+    /// Hubs that a server has at most which makes them.
     pub most: usize,
 }
 
 impl Default for HubsOptions {
     fn default() -> Self {
-        Self { only: None, most: MOST_HUBS }
+        Self { only: None, there: Vec::new(), most: MOST_HUBS }
     }
 }
 
-/// The task hubs of a server. Clones are the same.
-#[derive(Clone)]
-pub struct Hubs {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    only: Option<Vec<Arc<str>>>,
-    most: usize,
-    open: Box<OpenHub>,
-    /// By name in lower case.
-    hubs: Mutex<BTreeMap<Arc<str>, Opening>>,
-}
-
-/// A hub that is being opened, or is open. Who asked for it first may go away meanwhile.
-type Opening = Shared<BoxFuture<'static, Result<Hub, Arc<str>>>>;
-
-/// A hub and its name.
-#[derive(Clone, Debug)]
-pub struct NamedHub {
-    /// In lower case.
-    pub name: Arc<str>,
-    /// The hub.
-    pub hub: Hub,
-}
-
-/// Why a name gives no hub.
+/// Why somebody does not get a hub.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HubsError {
-    /// The name may not be one.
-    #[error("task hub name {name:?} is not allowed: use 3 to 45 letters, digits, `-` and `_`")]
-    Name {
-        /// The name, cut to 64 characters.
-        name: String,
-    },
-    /// This server has no such hub, and makes none.
-    #[error("no task hub {name:?} exists; there are: {}", .known.join(", "))]
+    /// What was given is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The server has no such hub, and makes none.
+    #[error("there is no task hub {name:?}{}; there are: {}", meant(.near.as_deref()), .there.join(", "))]
     Unknown {
-        /// The name.
+        /// What was asked for.
         name: String,
-        /// Those that exist.
-        known: Vec<String>,
+        /// What may have been meant.
+        near: Option<String>,
+        /// What there is.
+        there: Vec<String>,
     },
-    /// There are as many hubs as there may be.
-    #[error("task hub {name:?} would be one too many: {most} are open already: {}", .open.join(", "))]
+    /// The server makes no more hubs.
+    #[error(
+        "there are {} task hubs, and {name:?} would be one too many; use one of: {}; or stop the server and remove the folder of one that is not needed",
+        .there.len(), .there.join(", ")
+    )]
     TooMany {
-        /// The name.
+        /// What was asked for.
         name: String,
-        /// The limit.
-        most: usize,
-        /// Those that are open.
-        open: Vec<String>,
+        /// What there is.
+        there: Vec<String>,
     },
-    /// It could not be opened.
-    #[error("failed to open task hub {name:?}: {reason}")]
-    Open {
-        /// The name.
+    /// It could not be opened, or has stopped itself; it will be tried again by itself.
+    #[error("task hub {name:?} is not open: {reason}. It is tried again every few seconds")]
+    Closed {
+        /// Which.
         name: String,
         /// Why.
         reason: String,
     },
+    /// The server is going down.
+    #[error("the server is stopping; try again when it is back")]
+    Stopping,
+}
+
+fn meant(near: Option<&str>) -> String {
+    near.map(|near| format!(", did you mean {near:?}?")).unwrap_or_default()
+}
+
+/// What a hub is doing.
+#[derive(Clone)]
+pub enum Phase {
+    /// It is being opened.
+    Opening,
+    /// It runs.
+    Open(OpenHub),
+    /// It could not be opened, or has stopped itself.
+    Closed(Arc<str>),
+    /// It was shut down.
+    Ended,
+}
+
+/// A hub and what it is doing.
+pub struct HubState {
+    /// Its name.
+    pub name: HubName,
+    /// `None` if nobody has asked for it yet.
+    pub phase: Option<Phase>,
+}
+
+/// The task hubs of a server. Clones are handles of the same ones.
+#[derive(Clone)]
+pub struct Hubs {
+    registry: Arc<Registry>,
+}
+
+struct Registry {
+    open: Opener,
+    /// How many there may be, if it makes hubs.
+    most: Option<usize>,
+    hubs: Mutex<BTreeMap<HubName, Option<Kept>>>,
+    /// Once it is set, with the patience: keepers stop.
+    stop: watch::Sender<Option<Duration>>,
+}
+
+/// A hub that somebody has asked for.
+struct Kept {
+    phase: watch::Receiver<Phase>,
+    /// Until somebody waits for it to end.
+    keeper: Option<JoinHandle<Result<(), HubError>>>,
 }
 
 impl Hubs {
-    /// None are open yet; `open` is called when one is named first, and again if it failed.
+    /// None of them is open yet.
     pub fn new(
         options: HubsOptions,
-        open: impl Fn(Arc<str>) -> BoxFuture<'static, Result<Hub, String>> + Send + Sync + 'static,
+        open: impl Fn(HubName) -> BoxFuture<'static, Result<OpenHub, String>> + Send + Sync + 'static,
     ) -> Self {
-        let only = options.only.map(|names| names.iter().map(|name| name.to_lowercase().into()).collect());
-        let inner = Inner { only, most: options.most, open: Box::new(open), hubs: Mutex::default() };
-        Self { inner: Arc::new(inner) }
+        let most = options.only.is_none().then_some(options.most);
+        let hubs = options.only.unwrap_or(options.there).into_iter().map(|name| (name, None)).collect();
+        let stop = watch::Sender::new(None);
+        Self { registry: Arc::new(Registry { open: Box::new(open), most, hubs: Mutex::new(hubs), stop }) }
     }
 
-    /// The hub of a name, [`DEFAULT_HUB`] without one.
+    /// The hub of this name; the default one without a name, or with an empty one. Opens it if nobody has asked for it
+    /// before.
     pub async fn get(&self, name: Option<&str>) -> Result<NamedHub, HubsError> {
-        let name = checked(name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_HUB))?;
-        let opening = self.opening(&name)?;
-        match opening.clone().await {
-            Ok(hub) => Ok(NamedHub { hub, name }),
-            Err(reason) => {
-                self.forget(&name, &opening);
-                Err(HubsError::Open { name: name.to_string(), reason: reason.to_string() })
-            }
+        let name = name.filter(|name| !name.is_empty()).map_or_else(|| Ok(HubName::default()), str::parse)?;
+        let mut phase = self.registry.phase(&name)?;
+        let phase = phase.wait_for(|phase| !matches!(phase, Phase::Opening)).await;
+        match phase.as_deref() {
+            Ok(Phase::Open(open)) => Ok(NamedHub { hub: open.hub.clone(), name }),
+            Ok(Phase::Closed(reason)) => Err(HubsError::Closed { name: name.to_string(), reason: reason.to_string() }),
+            // A keeper that is gone without a word was ended with its runtime.
+            Ok(Phase::Ended) | Err(_) => Err(HubsError::Stopping),
+            Ok(Phase::Opening) => unreachable!("it was waited for"),
         }
     }
 
-    /// Those that are open, by name.
-    pub fn opened(&self) -> Vec<NamedHub> {
-        let hubs = self.hubs();
-        let opened = hubs.iter().filter_map(|(name, opening)| Some((name, opening.peek()?.as_ref().ok()?)));
-        opened.map(|(name, hub)| NamedHub { name: Arc::clone(name), hub: hub.clone() }).collect()
+    /// All hubs, by name, and what they are doing.
+    pub fn states(&self) -> Vec<HubState> {
+        let hubs = self.registry.hubs();
+        let phase = |kept: &Kept| kept.phase.borrow().clone();
+        hubs.iter().map(|(name, kept)| HubState { name: name.clone(), phase: kept.as_ref().map(phase) }).collect()
     }
 
-    fn hubs(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Opening>> {
-        self.inner.hubs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether [`Hubs::shutdown`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.registry.stop.borrow().is_some()
     }
 
-    /// Stops all that are open, each with the same patience for what is with its workers; says which
-    /// could not end well, and why.
-    pub async fn shutdown(&self, patience: Duration) -> Vec<(Arc<str>, duramen_hub::HubError)> {
-        let stopping = self.opened().into_iter().map(|NamedHub { name, hub }| async move {
-            let stopped = hub.shutdown(patience).await;
-            stopped.err().map(|error| (name, error))
-        });
-        futures::future::join_all(stopping).await.into_iter().flatten().collect()
-    }
-
-    fn opening(&self, name: &Arc<str>) -> Result<Opening, HubsError> {
-        let mut hubs = self.hubs();
-        if let Some(opening) = hubs.get(name) {
-            return Ok(opening.clone());
-        }
-        let texts = |names: &mut dyn Iterator<Item = &Arc<str>>| names.map(|name| name.to_string()).collect();
-        if let Some(only) = &self.inner.only
-            && !only.contains(name)
-        {
-            return Err(HubsError::Unknown { name: name.to_string(), known: texts(&mut only.iter()) });
-        }
-        if hubs.len() >= self.inner.most {
-            let open = texts(&mut hubs.keys());
-            return Err(HubsError::TooMany { name: name.to_string(), most: self.inner.most, open });
-        }
-        let opened = tokio::spawn((self.inner.open)(Arc::clone(name)));
-        let opening = async move {
-            match opened.await {
-                Ok(opened) => opened.map_err(Arc::from),
-                Err(_) => Err("opening it has panicked; please report it".into()),
-            }
+    /// Shuts all hubs down and lets none open again. What is with workers may be answered for as long as `patience`, so
+    /// a hub that is open is still given to those who ask for it; it takes nothing else any more.
+    /// Gives the errors of those that did not close well.
+    pub async fn shutdown(&self, patience: Duration) -> Vec<(HubName, HubError)> {
+        self.registry.stop.send_replace(Some(patience));
+        let keepers: Vec<_> = {
+            let mut hubs = self.registry.hubs();
+            hubs.iter_mut().filter_map(|(name, kept)| Some((name.clone(), kept.as_mut()?.keeper.take()?))).collect()
         };
-        let opening = opening.boxed().shared();
-        hubs.insert(Arc::clone(name), opening.clone());
-        Ok(opening)
+        let mut errors = Vec::new();
+        for (name, keeper) in keepers {
+            match keeper.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => errors.push((name, error)),
+                Err(panic) => errors.push((name, HubError::Internal(panic.to_string()))),
+            }
+        }
+        errors
     }
+}
 
-    /// One that could not be opened takes no place.
-    fn forget(&self, name: &str, failed: &Opening) {
+impl Registry {
+    /// What the keeper of a hub says; there is one from now on.
+    fn phase(self: &Arc<Self>, name: &HubName) -> Result<watch::Receiver<Phase>, HubsError> {
         let mut hubs = self.hubs();
-        // Somebody may have begun anew.
-        if hubs.get(name).is_some_and(|opening| opening.ptr_eq(failed)) {
-            hubs.remove(name);
+        if let Some(Some(kept)) = hubs.get(name) {
+            return Ok(kept.phase.clone());
         }
-    }
-}
-
-impl fmt::Debug for Hubs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hubs").field("opened", &self.opened()).finish_non_exhaustive()
-    }
-}
-
-/// The name in the form by which hubs are told apart.
-fn checked(name: &str) -> Result<Arc<str>, HubsError> {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !(3..=45).contains(&name.len()) || !name.chars().all(good) {
-        return Err(HubsError::Name { name: name.chars().take(64).collect() });
-    }
-    Ok(name.to_ascii_lowercase().into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use duramen_backend::Memory;
-    use duramen_hub::Options;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    fn hubs(options: HubsOptions) -> (Hubs, Arc<AtomicUsize>) {
-        let opened = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&opened);
-        let hubs = Hubs::new(options, move |name| {
-            count.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async move {
-                if &*name == "broken" {
-                    return Err("the disk is gone".into());
-                }
-                Hub::run(Arc::new(Memory::new()), Options::default()).await.map_err(|error| error.to_string())
-            })
-        });
-        (hubs, opened)
+        // Under the lock of the hubs: whoever shuts down says so before it looks which keepers there are.
+        if self.stop.borrow().is_some() {
+            return Err(HubsError::Stopping);
+        }
+        if !hubs.contains_key(name) {
+            self.may_make(name, &hubs)?;
+        }
+        let (say, phase) = watch::channel(Phase::Opening);
+        let keeper = tokio::spawn(keeper::keep(Arc::clone(self), name.clone(), say));
+        hubs.insert(name.clone(), Some(Kept { phase: phase.clone(), keeper: Some(keeper) }));
+        Ok(phase)
     }
 
-    #[tokio::test]
-    async fn names_are_compared_without_case_and_a_hub_is_opened_once() {
-        let (hubs, opened) = hubs(HubsOptions::default());
-        let both = tokio::join!(hubs.get(Some("Orders")), hubs.get(Some("orders")));
-        assert_eq!((both.0.unwrap().name, both.1.unwrap().name), ("orders".into(), "orders".into()));
-        assert_eq!(hubs.get(None).await.unwrap().name, "default".into());
-        assert_eq!(hubs.get(Some("")).await.unwrap().name, "default".into());
-        assert_eq!(opened.load(Ordering::Relaxed), 2);
-        assert!(hubs.shutdown(Duration::ZERO).await.is_empty());
-    }
-
-    #[tokio::test]
-    async fn opening_goes_on_when_the_one_who_asked_goes_away() {
-        let (go, gate) = tokio::sync::oneshot::channel::<()>();
-        let gate = Mutex::new(Some(gate));
-        let hubs = Hubs::new(HubsOptions::default(), move |_| {
-            let gate = gate.lock().unwrap().take().expect("it is opened once");
-            Box::pin(async move {
-                gate.await.map_err(|error| error.to_string())?;
-                Hub::run(Arc::new(Memory::new()), Options::default()).await.map_err(|error| error.to_string())
-            })
-        });
-        assert!(futures::poll!(Box::pin(hubs.get(None))).is_pending());
-        go.send(()).unwrap();
-        hubs.get(None).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_bad_name_says_what_a_good_one_is() {
-        let (hubs, _) = hubs(HubsOptions::default());
-        for bad in ["ab", "a b c", "ünicode", "../etc", &"x".repeat(46)] {
-            let error = hubs.get(Some(bad)).await.unwrap_err();
-            assert!(matches!(error, HubsError::Name { .. }), "{error}");
+    fn may_make(&self, name: &HubName, hubs: &BTreeMap<HubName, Option<Kept>>) -> Result<(), HubsError> {
+        let there = || hubs.keys().map(HubName::to_string).collect();
+        let near = || nearest(name.as_str(), hubs.keys().map(HubName::as_str)).map(str::to_owned);
+        match self.most {
+            Some(most) if hubs.len() < most => Ok(()),
+            Some(_) => Err(HubsError::TooMany { name: name.to_string(), there: there() }),
+            None => Err(HubsError::Unknown { name: name.to_string(), near: near(), there: there() }),
         }
     }
 
-    #[tokio::test]
-    async fn one_too_many_is_refused_with_those_that_are_open() {
-        let (hubs, _) = hubs(HubsOptions { most: 2, ..HubsOptions::default() });
-        hubs.get(Some("one")).await.unwrap();
-        // One that cannot be opened takes no place.
-        assert!(hubs.get(Some("broken")).await.unwrap_err().to_string().contains("the disk is gone"));
-        hubs.get(Some("two")).await.unwrap();
-        let error = hubs.get(Some("three")).await.unwrap_err().to_string();
-        assert!(error.contains("one, two"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_server_with_given_hubs_makes_no_others() {
-        let (hubs, opened) = hubs(HubsOptions { only: Some(vec!["Orders".into()]), ..HubsOptions::default() });
-        hubs.get(Some("ORDERS")).await.unwrap();
-        let error = hubs.get(None).await.unwrap_err();
-        assert_eq!(error.to_string(), "no task hub \"default\" exists; there are: orders");
-        assert_eq!(opened.load(Ordering::Relaxed), 1);
+    fn hubs(&self) -> MutexGuard<'_, BTreeMap<HubName, Option<Kept>>> {
+        self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

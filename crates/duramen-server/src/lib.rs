@@ -5,6 +5,7 @@
 //!  SDKs ── gRPC ──► grpc: one file for each group of calls ──► Hub::request, Hub::query
 //!  workers ◄─ GetWorkItems ── a stream, which is a WorkerLink ◄── the hub's loop
 //!          ── Complete…, Abandon… ──► the desk finds the stream by the token ──► Attachment::answer
+//!  people, and what watches over the process ── HTTP ──► http
 //! ```
 //!
 //! Memory is bounded everywhere: a message by [`GrpcOptions::receive_bytes`], calls by what a hub takes
@@ -17,9 +18,15 @@
 //!
 //! - [`Hubs`]: the task hubs of a server, by name.
 //! - [`GrpcServer`]: the protocol of the Durable Task SDKs (`TaskHubSidecarService`).
+//! - [`http`]: health, readiness, and what is where.
 
 mod grpc;
+pub mod http;
 mod hubs;
+mod nearest;
 
 pub use grpc::{GrpcOptions, GrpcServer};
-pub use hubs::{DEFAULT_HUB, Hubs, HubsError, HubsOptions, MOST_HUBS, NamedHub, OpenHub};
+pub use hubs::{
+    HubName, HubState, Hubs, HubsError, HubsOptions, MOST_HUBS, NameError, NamedHub, OpenHub, Opener, Phase, StoreState,
+};
+pub use nearest::nearest;

@@ -40,8 +40,8 @@ enum End {
 }
 
 const BUILD: Duration = Duration::from_secs(900);
-const TESTS: Duration = Duration::from_secs(120);
-const SIMULATOR: Duration = Duration::from_secs(300);
+const TESTS: Duration = Duration::from_secs(300);
+const SIMULATOR: Duration = Duration::from_secs(900);
 /// A mutant that never stops asking for memory must not take the machine along.
 const MEMORY_KIB: u64 = 6 << 20;
 

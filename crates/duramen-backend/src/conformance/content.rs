@@ -66,6 +66,7 @@ fn a_new_generation_leaves_the_old_run_behind(subject: &Subject) {
     let image = &mut sample.image;
     image.head.run = 2;
     image.history.clear();
+    image.tail.history_events = 0;
     image.timers.clear();
     second.extend(sample.start(event("<two")));
     probe.append(&held, numbered([first, second]));

@@ -19,6 +19,7 @@ use crate::tables::Tables;
 use crate::{Backend, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
+use duramen_core::planted::{self, Bug};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -101,8 +102,7 @@ impl Memory {
             }
         }
         let recovered = recovery.finish(|| Journal::create(options.store, options.sizes))?;
-        let believed =
-            duramen_core::planted::has(duramen_core::planted::Bug::UnsyncedTailBelieved) && !disk.list().is_empty();
+        let believed = planted::has(Bug::UnsyncedTailBelieved) && !disk.list().is_empty();
         let performed = |io: &&Io| !believed || !matches!(io, Io::Write { .. } | Io::Sync { .. });
         recovered.io.iter().filter(performed).try_for_each(|io| disk.perform(io))?;
         let memory = Self {

@@ -294,6 +294,21 @@ fn what_was_out_on_a_lost_connection_waits_before_it_goes_to_one_without_tokens(
 }
 
 #[test]
+fn nothing_is_kept_back_for_longer_when_the_clock_is_turned_back() {
+    let mut dispatcher = with_bare(9);
+    dispatcher.offer(PARTITION, run_of("a", 1), at(5000));
+    let grant = granted_at(&mut dispatcher, at(5000)).remove(0);
+    hand(&mut dispatcher, &grant, 1, vec![]);
+    dispatcher.leave(WorkerId(1), at(5000));
+    dispatcher.join(WorkerId(2), worker(9, 9));
+    dispatcher.offer(PARTITION, run_of("a", 1), at(10));
+    assert!(granted_at(&mut dispatcher, at(10)).is_empty());
+    assert_eq!(dispatcher.deadline(), Some(at(12)));
+    assert_eq!(granted_at(&mut dispatcher, at(12)).len(), 1);
+    assert_eq!(dispatcher.booked(), 1);
+}
+
+#[test]
 fn what_began_before_the_hub_waits_before_it_goes_to_a_connection_without_tokens() {
     let mut dispatcher = with_bare(9);
     dispatcher.opened(PARTITION, Epoch(2), at(10));

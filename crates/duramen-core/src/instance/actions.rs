@@ -12,6 +12,7 @@ use crate::ids::{InstanceId, child_id};
 use crate::limits::{self, CHILD_DEPTH};
 use crate::message::{Body, StartChild, Terminate};
 use crate::partition::Ledger;
+use crate::planted::{self, Bug};
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -154,7 +155,8 @@ impl Instance {
         let by_hub = child.instance_id.is_empty();
         let child_id = if by_hub { child_id(&self.execution_id, id) } else { InstanceId::new(child.instance_id) };
         // A broken worker may use an action's id twice; the id of the child is not new then.
-        let fresh = by_hub && id > self.largest_action && applied.named.insert(id);
+        let used = id <= self.largest_action || !applied.named.insert(id);
+        let fresh = by_hub && (!used || planted::has(Bug::ChildTakenForNew));
         let created = SubOrchestrationInstanceCreatedEvent {
             instance_id: child_id.to_string(),
             name: child.name,

@@ -5,6 +5,7 @@ use crate::checkpoint::{Change, Head, Parent, RunClosed, Tail, Task, Text, Timer
 use crate::event::{self, Kind, Payload};
 use crate::ids::InstanceId;
 use crate::partition::Ledger;
+use crate::planted::planted;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -141,9 +142,7 @@ impl Instance {
 
     fn move_to_new_run(&mut self, waiting: VecDeque<Entry>, ledger: &mut Ledger) {
         for entry in waiting {
-            if crate::planted::has(crate::planted::Bug::InboxDroppedAtContinueAsNew) {
-                continue;
-            }
+            planted!(InboxDroppedAtContinueAsNew => continue);
             match entry.kind {
                 Kind::Suspended | Kind::Resumed | Kind::Terminated | Kind::Raised => {
                     self.put(entry.kind, entry.event, ledger);

@@ -6,6 +6,7 @@ use crate::event::{self, Kind, Payload};
 use crate::ids::{InstanceId, Run};
 use crate::message::{Body, End, RunResult, Terminate};
 use crate::partition::{Effect, Ledger};
+use crate::planted::planted;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -82,9 +83,8 @@ impl Instance {
         self.change(ledger);
         self.close_timers_by_name(ledger);
         self.drop_inbox(ledger);
-        if !crate::planted::has(crate::planted::Bug::SessionSurvivesRewind) {
-            self.session = None;
-        }
+        let held = self.session.take();
+        planted!(SessionSurvivesRewind => self.session = held);
         self.terminating = None;
         self.tell_parent(&ending, ledger);
         if ending.status == OrchestrationStatus::Terminated {
@@ -162,9 +162,7 @@ impl Instance {
         if core::mem::replace(&mut self.tail.parent_told, true) {
             return;
         }
-        if crate::planted::has(crate::planted::Bug::ParentNotTold) && ending.status == OrchestrationStatus::Terminated {
-            return;
-        }
+        planted!(ParentNotTold => if ending.status == OrchestrationStatus::Terminated { return });
         let Some(parent) = &self.head.parent else { return };
         let id = parent.task_scheduled_id;
         let event = if ending.status == OrchestrationStatus::Completed {
@@ -226,9 +224,7 @@ impl Instance {
     }
 
     fn recall_task(&self, task: &Task, ledger: &mut Ledger) {
-        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
-            return;
-        }
+        planted!(ReplacedActivityAnswers => return);
         let key = (self.birth(), task.key.unwrap_or_default().number);
         ledger.forget_late(&task_item(self.id.clone(), task));
         ledger.returns.remove(&key);

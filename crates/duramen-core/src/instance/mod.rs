@@ -92,6 +92,8 @@ pub(crate) struct Instance {
     pub(crate) used: Time,
     /// Where it stands among those that are idle, if it is known to be settled.
     pub(crate) idle_since: Option<Time>,
+    /// Whether it stands among those that a checkpoint changed.
+    pub(crate) noted: bool,
 }
 
 impl Instance {
@@ -121,6 +123,7 @@ impl Instance {
             terminating: None,
             used: Time::MIN,
             idle_since: None,
+            noted: false,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::event::{self, Kind};
 use crate::ids::InstanceId;
 use crate::message::{Body, RewindChild};
 use crate::partition::Ledger;
+use crate::planted::planted;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -25,9 +26,8 @@ impl Instance {
         self.head.rewinds.push(Rewind { at: Some(at.into()), reason: reason.clone() });
         self.head.execution_id = ledger.numbers.execution_id();
         self.execution_id = self.head.execution_id.as_str().into();
-        if !crate::planted::has(crate::planted::Bug::SessionSurvivesRewind) {
-            self.session = None;
-        }
+        let held = self.session.take();
+        planted!(SessionSurvivesRewind => self.session = held);
         self.advanced = ledger.number;
         let events = self.history_without_failures();
         let encoded = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event)));

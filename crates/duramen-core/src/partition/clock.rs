@@ -4,6 +4,7 @@ use super::residence::{Deferred, Residence};
 use super::{Effect, Partition, Wake};
 use crate::ids::{Birth, InstanceId};
 use crate::limits::{LOADS_UNDER_WAY, TURN_BYTES};
+use crate::planted;
 use crate::time::Time;
 use alloc::vec::Vec;
 
@@ -46,8 +47,7 @@ impl Partition {
     fn fire_timers(&mut self) {
         // What does not fit into this turn is due in the next.
         while self.ledger.bytes < TURN_BYTES && self.loading.len() < LOADS_UNDER_WAY {
-            let early = if crate::planted::has(crate::planted::Bug::TimerEarly) { 1 } else { 0 };
-            let now = self.ledger.now.plus(core::time::Duration::from_secs(early));
+            let now = self.ledger.now.plus(planted::early());
             let Some((birth, id, key)) = self.ledger.timers.pop_due(now) else { return };
             // A timer that is read without its instance is a hint: the instance says whether it is
             // open.

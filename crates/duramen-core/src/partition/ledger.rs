@@ -9,6 +9,7 @@ use crate::ids::{Birth, Epoch, InstanceId, Numbers, Slot, Token};
 use crate::instance::Instance;
 use crate::limits::Settings;
 use crate::message::{Body, Message};
+use crate::planted::planted;
 use crate::request::RequestId;
 use crate::time::Time;
 use crate::work::WorkerId;
@@ -135,9 +136,7 @@ impl Ledger {
 
     /// Lets an effect leave once the checkpoint is durable, and the checkpoint soon.
     pub(crate) fn hold(&mut self, effect: Effect) {
-        if crate::planted::has(crate::planted::Bug::EffectBeforeDurable) {
-            return self.out.push(effect);
-        }
+        planted!(EffectBeforeDurable => return self.out.push(effect));
         self.held.push(effect);
         self.must_leave = true;
     }

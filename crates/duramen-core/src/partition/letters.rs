@@ -8,6 +8,7 @@ use crate::ids::{InstanceId, Run, Slot};
 use crate::instance::{Beginning, Instance};
 use crate::message::{Body, Message, RewindChild, RunResult, StartChild};
 use crate::partition::ledger::Letter;
+use crate::planted::{self, Bug};
 use alloc::format;
 use duramen_proto::OrchestrationStatus;
 use duramen_proto::history_event::EventType;
@@ -27,10 +28,7 @@ impl Partition {
         let pair = (from, to.slot());
         let new = matches!(&message.body, Some(Body::StartChild(start)) if start.fresh);
         let reachable = new || !self.is_away(&to, &message);
-        if self.owns(pair.1)
-            && (self.outbox.is_empty(pair) || crate::planted::has(crate::planted::Bug::MessageOvertakes))
-            && reachable
-        {
+        if self.owns(pair.1) && (self.outbox.is_empty(pair) || planted::has(Bug::MessageOvertakes)) && reachable {
             self.apply(message);
         } else {
             self.queue(pair, &message);

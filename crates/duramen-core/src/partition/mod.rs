@@ -33,6 +33,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 use outbox::Outbox;
 use residence::{Deferred, Leaving};
 use waits::Waiter;
@@ -104,13 +105,17 @@ pub enum Effect {
     Acknowledge(PairMark),
 }
 
+/// What is looked up at every turn. Its order is that of no input, so nothing may come to depend on
+/// it (invariant 10).
+type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
+
 /// The state machine.
 pub struct Partition {
     config: Config,
     owned: Vec<bool>,
     ledger: Ledger,
-    instances: BTreeMap<Birth, Box<Instance>>,
-    by_id: BTreeMap<InstanceId, Birth>,
+    instances: Map<Birth, Box<Instance>>,
+    by_id: Map<InstanceId, Birth>,
     /// Inputs for instances that are being loaded, in order.
     loading: BTreeMap<InstanceId, VecDeque<Deferred>>,
     waiters: BTreeMap<InstanceId, Vec<Waiter>>,
@@ -135,12 +140,14 @@ impl Partition {
         let mut owned = vec![false; Slot::COUNT];
         config.slots.iter().for_each(|slot| owned[usize::from(slot.0)] = true);
         let numbers = Numbers::new(config.store, config.epoch);
+        // Ids come from outside: whoever makes them must not know where they fall.
+        let hasher = FixedState::with_seed(config.store.0.rotate_left(32) ^ u64::from(config.epoch.0));
         let mut partition = Self {
             ledger: Ledger::new(config.epoch, numbers, now, &config.settings),
             config,
             owned,
-            instances: BTreeMap::new(),
-            by_id: BTreeMap::new(),
+            instances: Map::with_hasher(hasher.clone()),
+            by_id: Map::with_hasher(hasher),
             loading: BTreeMap::new(),
             waiters: BTreeMap::new(),
             waiting_at: BTreeMap::new(),
@@ -237,5 +244,10 @@ impl Partition {
     /// Instances in memory.
     pub fn resident(&self) -> usize {
         self.instances.len()
+    }
+
+    /// Whether an instance is in memory. A load of one that is asks for what of its history is not.
+    pub fn has_in_memory(&self, id: &InstanceId) -> bool {
+        self.by_id.contains_key(id)
     }
 }

@@ -9,6 +9,7 @@ use crate::checkpoint::{Change, Outstanding, PairMark, Sent};
 use crate::ids::{InstanceId, Slot};
 use crate::limits::RESEND_EVERY;
 use crate::message::Message;
+use crate::planted::{self, Bug, planted};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -86,9 +87,7 @@ impl Outbox {
 
     /// Puts a message behind the others of its pair.
     pub(super) fn push(&mut self, pair: Pair, message: &Message, ledger: &mut Ledger) -> (PairMark, Bytes) {
-        let counted =
-            if crate::planted::has(crate::planted::Bug::SequencePerPartition) { (Slot(0), pair.1) } else { pair };
-        let sequence = self.sent.entry(counted).or_default();
+        let sequence = self.sent.entry(planted::numbered_as(pair)).or_default();
         *sequence += 1;
         let at = mark(pair, *sequence);
         let message = Bytes::from(message.encode_to_vec());
@@ -128,7 +127,7 @@ impl Partition {
     pub(super) fn take_up_outbox(&mut self) {
         let pairs: Vec<Pair> = self.outbox.waiting.keys().copied().collect();
         for pair in pairs {
-            if self.owns(pair.1) && !crate::planted::has(crate::planted::Bug::MessageOvertakes) {
+            if self.owns(pair.1) && !planted::has(Bug::MessageOvertakes) {
                 self.pump(pair);
             }
         }
@@ -206,7 +205,7 @@ impl Partition {
         let (taken, number) = self.outbox.taken(pair);
         let waiting =
             self.outbox.arrived.get(&pair).and_then(|arrived| arrived.back()).map_or(taken, |(last, _)| *last);
-        if crate::planted::has(crate::planted::Bug::DuplicateMessage)
+        if planted::has(Bug::DuplicateMessage)
             && at.sequence == taken
             && let Ok(message) = Message::decode(message.clone())
             && !self.is_away(&InstanceId::new(message.to.as_str()), &message)
@@ -243,9 +242,7 @@ impl Partition {
             self.outbox.arrived.remove(&pair);
         }
         if let Some(sequence) = last {
-            if crate::planted::has(crate::planted::Bug::AcknowledgedEarly) {
-                self.ledger.out.push(Effect::Acknowledge(mark(pair, sequence)));
-            }
+            planted!(AcknowledgedEarly => self.ledger.out.push(Effect::Acknowledge(mark(pair, sequence))));
             self.ledger.hold(Effect::Acknowledge(mark(pair, sequence)));
         }
     }

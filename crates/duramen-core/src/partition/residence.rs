@@ -60,9 +60,11 @@ impl Leaving {
         self.tombstones.len().max(self.graves.len())
     }
 
-    /// Notes that a checkpoint changed an instance.
-    pub(super) fn note(&mut self, number: u64, birth: Birth) {
-        self.changed.push_back((number, birth));
+    /// Notes that a checkpoint changed an instance, once until that is settled.
+    pub(super) fn note(&mut self, number: u64, instance: &mut Instance) {
+        if !core::mem::replace(&mut instance.noted, true) {
+            self.changed.push_back((number, instance.birth()));
+        }
     }
 
     /// Instances of which something is noted.
@@ -123,8 +125,13 @@ impl Partition {
     pub(super) fn loaded(&mut self, id: InstanceId, image: Option<Box<Image>>) {
         let Some(waiting) = self.loading.remove(&id) else { return };
         let absent = image.is_none();
-        if let Some(image) = image {
-            self.take_in(&id, *image);
+        match (image, self.by_id.get(&id).copied()) {
+            (Some(image), _) => self.take_in(&id, *image),
+            (None, Some(birth)) => {
+                let gone = self.instances[&birth].history.gone();
+                assert!(gone == 0, "the store does not have {id}, of which {gone} history events are settled");
+            }
+            (None, None) => {}
         }
         for what in waiting {
             // What is now known to be nowhere need not be asked for again.
@@ -250,8 +257,10 @@ impl Partition {
     /// An instance may be settled by now: one that has ended leaves, another is idle from now on.
     fn rest(&mut self, birth: Birth) {
         let Some(instance) = self.instances.get_mut(&birth) else { return };
+        instance.noted = false;
         if instance.touched > self.settled {
-            return;
+            // It was changed again meanwhile.
+            return self.leaving.note(instance.touched, instance);
         }
         if instance.ended() {
             return self.evict(birth);

@@ -9,6 +9,7 @@ use crate::event::{self, Kind};
 use crate::ids::{Birth, Token};
 use crate::instance::{HandOut, task_event};
 use crate::limits::{PAYLOAD_BYTES, REDELIVERY_PAUSE};
+use crate::planted::{self, Bug, planted};
 use crate::time::Time;
 use crate::work::{ActivityWork, Answer, Work, WorkItem, WorkKind, WorkerId};
 use alloc::format;
@@ -45,9 +46,7 @@ impl Partition {
     }
 
     fn refuse(&mut self, grant: &Grant) {
-        if crate::planted::has(crate::planted::Bug::CreditLost) {
-            return;
-        }
+        planted!(CreditLost => return);
         self.ledger.out.push(Effect::Refused(grant.clone()));
     }
 
@@ -117,7 +116,11 @@ impl Partition {
             return self.answer_late(worker, answer);
         }
         let out = self.ledger.episodes.get(&token).or_else(|| self.ledger.activities.get(&token));
-        let Some(out) = out.filter(|out| out.worker == worker && answer.may_be_about(&out.item)) else { return };
+        let Some(out) = out
+            .filter(|out| (out.worker == worker || planted::has(Bug::SecondAnswer)) && answer.may_be_about(&out.item))
+        else {
+            return;
+        };
         let id = out.item.instance().clone();
         if self.residence(&id) == Residence::Elsewhere {
             return self.defer(id, Some(Deferred::Input(Input::Answer(worker, answer))));
@@ -176,10 +179,8 @@ impl Partition {
     }
 
     fn activity_answered(&mut self, out: Out, response: ActivityResponse) {
-        let Item::Task { id, mut birth, number, .. } = out.item else { return };
-        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
-            birth = self.by_id.get(&id).copied().unwrap_or(birth);
-        }
+        let Item::Task { id, birth, number, .. } = out.item else { return };
+        let birth = planted::answered(birth, || self.by_id.get(&id).copied());
         self.ledger.returns.remove(&(birth, number));
         let Some(instance) = self.instances.get_mut(&birth) else { return };
         let Some(task) = instance.tasks.remove(&number) else { return };
@@ -215,7 +216,8 @@ impl Partition {
             && let Some(instance) = self.instances.get_mut(birth)
         {
             instance.take_back();
-            instance.written_off = true;
+            instance.written_off = !planted::has(Bug::WrittenOffAgain);
+            planted!(WrittenOffAgain => instance.offer_if_due(&mut self.ledger));
         }
     }
 
@@ -227,9 +229,7 @@ impl Partition {
         let tokens: Vec<Token> = of(&self.ledger.episodes).into_iter().chain(of(&self.ledger.activities)).collect();
         for token in tokens {
             let out = self.ledger.recall(token).expect("it was just listed");
-            if crate::planted::has(crate::planted::Bug::OldToken) {
-                self.ledger.activities.insert(token, out.clone());
-            }
+            planted!(OldToken => self.ledger.activities.insert(token, out.clone()));
             self.ledger.keep_late(token, &out);
             self.take_back(out);
         }

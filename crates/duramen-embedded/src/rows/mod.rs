@@ -5,12 +5,16 @@
 //! runs: the views `instances`, `histories`, `inboxes`, `tasks` and `timers` are for people, and
 //! `docs/store.md` explains them.
 //!
-//! - `schema.sql` is the layout, [`open`] how a file is made, checked and brought up to it.
+//! - `schema.sql` is the layout, [`open`] how a file is made, checked and brought up to it, [`again`]
+//!   what is done before an earlier process is believed.
 //! - [`write`] is the settle, [`read`] what an owner of slots asks, [`query`] lists.
 //! - [`codec`] says what stands in a row; [`pace`] keeps a settle from disturbing the journal;
 //!   [`space`] gives space back, checks and copies.
 
+mod again;
+mod check;
 mod codec;
+mod copy;
 mod error;
 mod open;
 mod pace;
@@ -30,7 +34,6 @@ use duramen_backend::{Failure, Page, Query};
 use duramen_core::checkpoint::{DueTimers, Image, Outstanding, Task, TaskKey, TimerWindow};
 use duramen_core::ids::Slot;
 use error::Trouble;
-use open::Access;
 use pace::Pacing;
 use rusqlite::{Connection, Transaction};
 use std::path::{Path, PathBuf};
@@ -38,6 +41,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The file of the tables in the folder of a store.
 pub const FILE: &str = "tables.db";
+/// What was settled and not yet moved into that file.
+pub(crate) const LOG: &str = "tables.db-wal";
 
 /// Connections for reading that are kept open.
 const READERS: usize = 4;
@@ -49,6 +54,8 @@ pub struct Database {
     /// Before the writer: the last connection to be closed brings the log into the file.
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Connection>,
+    /// Locked while the log is moved into the file, and while the file has to stand still.
+    moving: Mutex<()>,
 }
 
 impl std::fmt::Debug for Database {
@@ -61,18 +68,24 @@ impl Database {
     /// Opens the tables in the folder of a store, and makes them if they are not there. The caller
     /// has locked the folder.
     pub fn open(folder: &Path) -> Result<Self, DatabaseError> {
-        Self::with_access(folder, Access::Write)
-    }
-
-    /// Opens the tables that are there, to look at them; nothing is changed.
-    pub fn open_read_only(folder: &Path) -> Result<Self, DatabaseError> {
-        Self::with_access(folder, Access::Read)
-    }
-
-    fn with_access(folder: &Path, access: Access) -> Result<Self, DatabaseError> {
         let path = folder.join(FILE);
-        let writer = Mutex::new(open::open(&path, access)?);
-        Ok(Self { path, pacing: Pacing::default(), readers: Mutex::default(), writer })
+        let writer = open::open(&path)?;
+        Ok(Self::over(path, Vec::new(), writer))
+    }
+
+    /// Opens the tables that are there, to look at them; nobody may have them open, and not a byte is
+    /// changed.
+    pub(crate) fn look(folder: &Path) -> Result<Self, DatabaseError> {
+        let path = folder.join(FILE);
+        let reader = open::look(&path)?;
+        // What would be written goes to an empty database in memory, and fails.
+        let writer = Connection::open_in_memory().map_err(|error| DatabaseError::of("look at", &path, &error))?;
+        Ok(Self::over(path, vec![reader], writer))
+    }
+
+    fn over(path: PathBuf, readers: Vec<Connection>, writer: Connection) -> Self {
+        let (readers, writer) = (Mutex::new(readers), Mutex::new(writer));
+        Self { path, pacing: Pacing::default(), readers, writer, moving: Mutex::default() }
     }
 
     /// The file.
@@ -81,7 +94,7 @@ impl Database {
     }
 
     /// The connection that writes.
-    fn writer(&self) -> MutexGuard<'_, Connection> {
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Connection> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -97,7 +110,8 @@ impl Database {
         outcome.map_err(|trouble| trouble.explain(what, &self.path))
     }
 
-    fn reader(&self) -> Result<Connection, RowsError> {
+    /// A connection that reads; to be dropped, or kept for the next read.
+    pub(crate) fn reader(&self) -> Result<Connection, RowsError> {
         let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match kept {
             Some(connection) => Ok(connection),

@@ -1,7 +1,10 @@
 //! Opening the file: what it has to be, and how it becomes that.
 
+use super::again::{beside, write_log_again};
 use super::error::DatabaseError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,43 +23,20 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Statements that are kept prepared.
 const STATEMENTS: usize = 64;
 
-/// What a file is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Reading and writing; the file is made if it is not there.
-    Write,
-    /// Reading what is there.
-    Read,
-}
-
-/// Opens the file for writing, or to look at it.
-pub(super) fn open(path: &Path, access: Access) -> Result<Connection, DatabaseError> {
+/// Opens the file for writing; makes it if it is not there.
+pub(super) fn open(path: &Path) -> Result<Connection, DatabaseError> {
     let failed = |error: &rusqlite::Error| DatabaseError::of("open", path, error);
-    // SQLite takes a file that is shorter than any page for an empty one, and would write over it.
-    if std::fs::metadata(path).is_ok_and(|file| (1..SMALLEST_PAGE).contains(&file.len())) {
-        return Err(DatabaseError::NoDatabase { path: path.to_owned() });
-    }
-    let mut connection = match access {
-        Access::Write => {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-            connect(path, flags, WRITER_CACHE_KIB)?
-        }
-        Access::Read if !path.exists() => return Err(DatabaseError::Missing { path: path.to_owned() }),
-        Access::Read => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_KIB)?,
-    };
+    refuse_fragment(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut connection = connect(path, flags, WRITER_CACHE_KIB)?;
     let pages: i64 = value(&connection, "page_count").map_err(|error| failed(&error))?;
-    if pages == 0 && access == Access::Read {
-        return Err(DatabaseError::NoDatabase { path: path.to_owned() });
-    }
     if pages == 0 {
         // They can be chosen only before the first page is written.
         set(&connection, path, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(|error| failed(&error))?;
     }
     let version = identify(&connection, path, pages)?;
-    if access == Access::Read {
-        return Ok(connection);
-    }
+    write_log_again(&mut connection, path)?;
     migrate(&mut connection, version).map_err(|error| DatabaseError::of("bring up to date", path, &error))?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
@@ -81,16 +61,73 @@ pub(super) fn reader(path: &Path) -> Result<Connection, DatabaseError> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_KIB)
 }
 
+/// Opens a file that nobody has open, to look at it: not a byte of the folder changes. What stands in
+/// the log of a process that was killed is seen, and stays there.
+pub(super) fn look(path: &Path) -> Result<Connection, DatabaseError> {
+    let failed = |error: rusqlite::Error| DatabaseError::of("look at", path, &error);
+    if !path.exists() {
+        return Err(DatabaseError::Missing { path: path.to_owned() });
+    }
+    refuse_fragment(path)?;
+    if has_bytes(&beside(path, "-journal")) {
+        let reason =
+            "a process was ended while it made the file or changed its layout; opening the store goes on with that";
+        return Err(DatabaseError::Failed { what: "look at", path: path.to_owned(), reason: reason.to_owned() });
+    }
+    let connection = if has_bytes(&beside(path, "-wal")) {
+        // Alone, SQLite keeps the index of the log in memory, and not in a file beside it.
+        let connection = begin(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
+        set_up(connection, path, READER_CACHE_KIB)?
+    } else {
+        // Without a log there is nothing but the file.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        connect(Path::new(&uri(path)), flags, READER_CACHE_KIB)?
+    };
+    set(&connection, path, "query_only", 1)?;
+    let pages: i64 = value(&connection, "page_count").map_err(failed)?;
+    if pages == 0 {
+        return Err(DatabaseError::NoDatabase { path: path.to_owned() });
+    }
+    identify(&connection, path, pages)?;
+    Ok(connection)
+}
+
+/// SQLite takes a file that is shorter than any page for an empty one, and would write over it.
+fn refuse_fragment(path: &Path) -> Result<(), DatabaseError> {
+    match fs::metadata(path).is_ok_and(|file| (1..SMALLEST_PAGE).contains(&file.len())) {
+        true => Err(DatabaseError::NoDatabase { path: path.to_owned() }),
+        false => Ok(()),
+    }
+}
+
+fn uri(path: &Path) -> String {
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{path}?immutable=1")
+}
+
+fn has_bytes(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
+}
+
 /// Pages that the writer keeps in memory. A settle touches the pages of the indexes again and again.
-const WRITER_CACHE_KIB: i64 = 16 << 10;
+const WRITER_CACHE_KIB: i64 = 32 << 10;
 /// Pages that one of the readers keeps in memory.
 const READER_CACHE_KIB: i64 = 2 << 10;
 
 fn connect(path: &Path, flags: OpenFlags, cache_kib: i64) -> Result<Connection, DatabaseError> {
+    set_up(begin(path, flags)?, path, cache_kib)
+}
+
+/// A connection that has not looked at the file.
+fn begin(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
     // Without a lock of SQLite's own: a connection is used by one thread at a time.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(|error| DatabaseError::of("open", path, &error))?;
+    Connection::open_with_flags(path, flags).map_err(|error| DatabaseError::of("open", path, &error))
+}
+
+fn set_up(connection: Connection, path: &Path, cache_kib: i64) -> Result<Connection, DatabaseError> {
     connection.busy_timeout(PATIENCE).map_err(|error| DatabaseError::of("open", path, &error))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     set(&connection, path, "cache_size", -cache_kib)?;
@@ -103,10 +140,14 @@ fn identify(connection: &Connection, path: &Path, pages: i64) -> Result<i32, Dat
     let failed = |error: rusqlite::Error| DatabaseError::of("read the header of", path, &error);
     let application: i32 = value(connection, "application_id").map_err(failed)?;
     let version: i32 = value(connection, "user_version").map_err(failed)?;
+    let objects: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
     let known = STEPS.len() as i32;
     let path = path.to_owned();
     match (pages, application) {
         (0, _) => Ok(0),
+        // Whoever made it was interrupted before there was anything in it.
+        (_, 0) if version == 0 && objects == 0 => Ok(0),
         (_, APPLICATION) if version > known => Err(DatabaseError::Newer { path, found: version, known }),
         (_, APPLICATION) if version < 1 => {
             Err(DatabaseError::Damaged { path, reason: format!("its schema has the version {version}") })

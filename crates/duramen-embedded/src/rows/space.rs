@@ -1,4 +1,4 @@
-//! Space: bringing the log into the file, giving pages back, checking.
+//! Space: bringing the log into the file, giving pages back.
 
 use super::error::Trouble;
 use super::{Database, open};
@@ -28,6 +28,8 @@ const SLICE: u32 = 256;
 impl Database {
     /// Moves the log into the file; and if there is nothing to move, gives back some pages.
     pub(super) fn tidy_slice(&self) -> Result<Tidied, RowsError> {
+        // The file is being copied: that may take a while.
+        let Ok(_moving) = self.moving.try_lock() else { return Ok(Tidied::Later) };
         if self.checkpoint()?.left > 0 {
             return Ok(Tidied::Later);
         }
@@ -47,9 +49,10 @@ impl Database {
     pub fn checkpoint(&self) -> Result<Moved, RowsError> {
         self.on_writer("move the log into", |writer| {
             let moved = |row: &rusqlite::Row<'_>| {
-                // Both are -1 where there is no log.
+                // Both are -1 where there is no log, and where another program is just moving it.
                 let (pages, moved) = (row.get::<_, i64>(1)?.max(0), row.get::<_, i64>(2)?.max(0));
-                Ok(Moved { pages: pages.cast_unsigned(), left: (pages - moved).max(0).cast_unsigned() })
+                let left = (pages - moved).max(row.get::<_, i64>(0)?);
+                Ok(Moved { pages: pages.cast_unsigned(), left: left.max(0).cast_unsigned() })
             };
             let passive = writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], moved)?;
             if passive.left == 0 && passive.pages > LOG_PAGES {
@@ -82,17 +85,7 @@ impl Database {
         })
     }
 
-    /// Reads the whole file and says what does not fit in it; nothing, if it is sound. It takes as
-    /// long as reading the file does, as one read: it is for a store that nobody works on.
-    pub fn verify(&self) -> Result<Vec<String>, RowsError> {
-        self.read("check", |rows| {
-            let mut statement = rows.prepare("PRAGMA quick_check(100)")?;
-            let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
-            Ok(found.into_iter().filter(|line| line != "ok").collect())
-        })
-    }
-
-    fn on_writer<T>(
+    pub(super) fn on_writer<T>(
         &self,
         what: &str,
         act: impl FnOnce(&mut Connection) -> Result<T, Trouble>,

@@ -62,6 +62,7 @@ impl Driver {
         self.unsynced = Default::default();
         // Waits for what was submitted; nothing else is left for this loop to do.
         shared.backend.close();
+        shared.ended.send_replace(Some(reason.clone()));
         match before {
             Phase::Opening { opened, .. } => {
                 let _ = opened.send(Err(reason));

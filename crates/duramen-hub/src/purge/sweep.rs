@@ -1,7 +1,9 @@
 //! How a purge goes through instances: a walk down to descendants, and slices.
 
 use super::{ENDED, Purged};
+use crate::clock::Clock;
 use crate::hub::Shared;
+use crate::pool::Pool;
 use duramen_backend::{Page, Query};
 use duramen_core::ids::InstanceId;
 use duramen_core::limits::CHILD_DEPTH;
@@ -9,11 +11,16 @@ use duramen_core::request::{PurgeOne, Refusal, Reply, Request, Seen};
 use duramen_core::time::Time;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Instances that are put to their partitions at a time; the next ones go once these have answered. Many
-/// enough to share a sync, and few enough that a turn of the loop, which takes sixteen times as many
-/// requests, and the reads of the store are there for others too.
-const SLICE: usize = 64;
+/// enough to share syncs, and few enough that a turn of the loop, which takes thirty times as many requests,
+/// and the reads of the store are there for others too.
+const SLICE: usize = 32;
+
+/// A slice is followed by a pause as long as it took, but not longer than this: half of the disk's time, and of
+/// what settles it all, is for others.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// Rows of a page of candidates.
 pub(crate) const PAGE: usize = 512;
@@ -27,8 +34,9 @@ pub(crate) struct Sweep<'a> {
     /// What is to be purged next, by how deep below what was asked for. The deeper go first, so that what
     /// is left when a purge breaks off can still be found from above.
     ready: Vec<Vec<PurgeOne>>,
-    /// Whether a slice has been sent.
+    /// Whether a slice has been sent, and how long to rest before the next one.
     begun: bool,
+    rest: Duration,
     /// Whether a page was read: it had everything settled that was durable before, and later ones need
     /// not wait for that again.
     has_read: bool,
@@ -68,7 +76,7 @@ fn is_on_the_way(levels: &[Level], id: &InstanceId) -> bool {
 impl<'a> Sweep<'a> {
     pub(crate) fn new(shared: &'a Arc<Shared>, until: Time, progress: Box<dyn FnMut(u64) + Send>) -> Self {
         let purged = Purged { deleted: 0, complete: true };
-        Self { shared, until, progress, purged, ready: Vec::new(), begun: false, has_read: false }
+        Self { shared, until, progress, purged, ready: Vec::new(), begun: false, rest: Duration::ZERO, has_read: false }
     }
 
     /// Goes through a level, and with `recursive` through what is below it.
@@ -147,7 +155,9 @@ impl<'a> Sweep<'a> {
             if slice.is_empty() {
                 continue;
             }
+            self.rest().await;
             self.begun = true;
+            let begun = Instant::now();
             // All are on their way before the first reply is awaited.
             let asked: Vec<_> = slice.into_iter().map(|one| self.shared.submit(Request::Purge(one))).collect();
             for asked in asked {
@@ -158,9 +168,19 @@ impl<'a> Sweep<'a> {
                     other => unreachable!("a purge was asked for, and the answer is {other:?}"),
                 }
             }
+            self.rest = begun.elapsed().min(LONGEST_REST);
             (self.progress)(self.purged.deleted);
         }
         Ok(())
+    }
+
+    async fn rest(&mut self) {
+        let rest = std::mem::take(&mut self.rest);
+        match self.shared.options.clock {
+            Clock::Wall if !rest.is_zero() => Pool::get().sleep(rest).await,
+            // A virtual clock would not see that there still is something to do.
+            Clock::Wall | Clock::Virtual(_) => {}
+        }
     }
 }
 

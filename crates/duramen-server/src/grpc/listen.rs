@@ -36,7 +36,7 @@ impl GrpcServer {
         Self { service: Arc::new(Service::new(hubs, options.clone())), options }
     }
 
-    /// Completions since the start that were about nothing that was out: repeated, late, or never given out.
+    /// Completions that were about nothing that was out of a hub since it was opened: repeated, late, or made up.
     /// They are answered OK, as the SDKs need it, and change nothing.
     pub fn stale_completions(&self) -> u64 {
         self.service.stale_completions()

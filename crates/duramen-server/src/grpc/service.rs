@@ -6,7 +6,7 @@ use super::desk::Desk;
 use super::history::Chunks;
 use super::status::{no_entities, no_hub};
 use super::stream::Items;
-use crate::{Hubs, NamedHub};
+use crate::{HubName, Hubs, NamedHub};
 use duramen_core::request::Until;
 use duramen_proto as proto;
 use duramen_proto::services::task_hub_sidecar_service_server::TaskHubSidecarService;
@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 pub(super) struct Service {
     hubs: Hubs,
     pub(super) options: GrpcOptions,
-    desks: Mutex<HashMap<Arc<str>, Arc<Desk>>>,
+    desks: Mutex<HashMap<HubName, Arc<Desk>>>,
 }
 
 impl Service {
@@ -31,14 +31,21 @@ impl Service {
         self.desks().values().map(|desk| desk.stale_completions()).sum()
     }
 
-    fn desks(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Desk>>> {
+    fn desks(&self) -> MutexGuard<'_, HashMap<HubName, Arc<Desk>>> {
         self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The desk of the hub that a call names.
     pub(super) async fn desk(&self, metadata: &MetadataMap) -> Result<Arc<Desk>, Status> {
         let NamedHub { name, hub } = self.hubs.get(call::hub_name(metadata)).await.map_err(no_hub)?;
-        Ok(Arc::clone(self.desks().entry(name).or_insert_with(|| Desk::new(hub))))
+        let mut desks = self.desks();
+        if let Some(desk) = desks.get(&name).filter(|desk| desk.hub.is(&hub)) {
+            return Ok(Arc::clone(desk));
+        }
+        // None yet, or that of a hub which has stopped and was opened again: what was out of it is stale.
+        let desk = Desk::new(hub);
+        desks.insert(name, Arc::clone(&desk));
+        Ok(desk)
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn no_hub(error: HubsError) -> Status {
         HubsError::Name { .. } => Code::InvalidArgument,
         HubsError::Unknown { .. } => Code::NotFound,
         HubsError::TooMany { .. } => Code::ResourceExhausted,
-        HubsError::Open { .. } => Code::Unavailable,
+        HubsError::Closed { .. } | HubsError::Stopping => Code::Unavailable,
     };
     Status::new(code, error.to_string())
 }

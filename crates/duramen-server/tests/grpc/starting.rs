@@ -155,7 +155,7 @@ async fn trap_16_the_hub_is_named_by_metadata() {
     assert!(client.get_instance(named("ORDERS", get())).await.unwrap().into_inner().exists);
     refused(client.get_instance(named("a b", get())).await, Code::InvalidArgument, "3 to 45");
 
-    let only = HubsOptions { only: Some(vec!["orders".into()]), ..HubsOptions::default() };
+    let only = HubsOptions { only: Some(vec!["orders".parse().expect("a name")]), ..HubsOptions::default() };
     let server = Server::with(GrpcOptions::default(), only, Options::default()).await;
     let mut client = server.connect().await;
     refused(client.hello(()).await, Code::NotFound, "there are: orders");

@@ -80,7 +80,7 @@ impl Client {
     pub fn export(&self, which: impl Into<Selection>) -> Export {
         let (ids, more) = match which.into() {
             Selection::Ids(ids) => (ids.into(), None),
-            Selection::Matching(filter) => (VecDeque::new(), Some(pages(filter))),
+            Selection::Matching(filter) => (VecDeque::new(), Some(pages(*filter))),
         };
         Export { client: self.clone(), ids, more }
     }

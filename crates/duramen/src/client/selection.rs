@@ -8,7 +8,7 @@ pub enum Selection {
     /// Of these ids.
     Ids(Vec<String>),
     /// Those that pass.
-    Matching(Filter),
+    Matching(Box<Filter>),
 }
 
 impl From<&str> for Selection {
@@ -43,6 +43,6 @@ impl<T: Into<String>, const N: usize> From<[T; N]> for Selection {
 
 impl From<Filter> for Selection {
     fn from(filter: Filter) -> Self {
-        Self::Matching(filter)
+        Self::Matching(Box::new(filter))
     }
 }

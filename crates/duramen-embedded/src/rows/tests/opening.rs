@@ -70,20 +70,20 @@ fn a_newer_schema_is_refused_with_what_to_do() {
     let error = refused(&folder);
     assert!(matches!(error, DatabaseError::Newer { found: 99, known: 1, .. }), "{error}");
     assert!(error.to_string().contains("open the store with the version that wrote it"), "{error}");
-    assert!(matches!(Database::open_read_only(folder.path()), Err(DatabaseError::Newer { .. })));
+    assert!(matches!(Database::look(folder.path()), Err(DatabaseError::Newer { .. })));
 }
 
 #[test]
 fn to_look_at_changes_nothing() {
     let folder = closed();
-    let rows = Database::open_read_only(folder.path()).expect("it opens");
+    let rows = Database::look(folder.path()).expect("it opens");
     assert!(rows.load("order-01").expect("it can be read").is_some());
-    assert_eq!(rows.verify().expect("it can be read"), Vec::<String>::new());
+    assert_eq!(rows.check().expect("it can be read").problems, Vec::<String>::new());
     let changes = Changes { standing: Some(standing(2)), ..Changes::default() };
     assert!(matches!(rows.write(&changes), Err(RowsError::Failed(_))));
     assert_eq!(rows.standing().expect("it can be read"), Some(standing(1)));
     let nothing = tempfile::tempdir().expect("there is a place for temporary files");
-    assert!(matches!(Database::open_read_only(nothing.path()), Err(DatabaseError::Missing { .. })));
+    assert!(matches!(Database::look(nothing.path()), Err(DatabaseError::Missing { .. })));
     assert!(!nothing.path().join(FILE).exists());
 }
 
@@ -115,9 +115,9 @@ fn damage_in_the_middle_is_found_by_a_check() {
         page.fill(0x5a);
     }
     fs::write(&path, bytes).expect("it can be written");
-    let rows = Database::open_read_only(folder.path()).expect("its first page is sound");
-    match rows.verify() {
-        Ok(found) => assert!(!found.is_empty()),
+    let rows = Database::look(folder.path()).expect("its first page is sound");
+    match rows.check() {
+        Ok(found) => assert!(!found.problems.is_empty()),
         Err(error) => assert!(error.to_string().contains("tables.db"), "{error}"),
     }
 }

@@ -41,7 +41,7 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
     limit(1 << 30);
     settle(&rows, 4, start(&sample)).expect("it fits");
     assert_eq!(rows.load("large-1000").expect("it can be read"), Some(sample.image));
-    assert_eq!(rows.verify().expect("it can be read"), Vec::<String>::new());
+    assert_eq!(rows.check().expect("it can be read").problems, Vec::<String>::new());
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_a_purge_leaves_is_given_back() {
     let left = rows.free_pages().expect("it can be read");
     assert!(left <= 1_024, "{left}");
     assert!(bytes() < before / 3, "{before} became {}", bytes());
-    assert_eq!(rows.verify().expect("it can be read"), Vec::<String>::new());
+    assert_eq!(rows.check().expect("it can be read").problems, Vec::<String>::new());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a settled instance costs. Not a test: it prints.
 //!
-//! `cargo test --release -p duramen-embedded -- --ignored --nocapture what_a_settle_costs`
+//! `cargo test --release -p duramen-embedded -- --ignored --nocapture what_a_settle_costs`, or
+//! `how_a_settle_disturbs_syncs`.
 
 use super::fresh;
 use crate::rows::Database;
@@ -9,7 +10,9 @@ use duramen_backend::rows::{Changes, Haste, InstanceChange, InstanceWrite, Rows,
 use duramen_core::checkpoint::{CustomStatus, Head, Part, Place, Tail, Text};
 use duramen_core::ids::{Epoch, Position, StoreId};
 use duramen_proto::Timestamp;
-use std::time::Instant;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 const BATCH: u64 = 20_000;
 const BATCHES: u64 = 10;
@@ -115,5 +118,58 @@ fn what_a_settle_costs() {
         fresh.rows.writer().execute_batch(change).expect("it can be changed");
         fresh.rows.set_haste(Haste::FlatOut);
         cost(name, &fresh.rows);
+    }
+}
+
+/// How long the syncs of a small file take while `beside` goes on, as the journal's would.
+fn syncs(name: &str, folder: &std::path::Path, beside: impl FnOnce() + Send) {
+    let mut file = std::fs::File::create(folder.join("log")).expect("it can be made");
+    file.write_all(&vec![0; 64 << 20]).expect("it can be written");
+    file.sync_all().expect("it can be synced");
+    let mut file = std::fs::OpenOptions::new().write(true).open(folder.join("log")).expect("it is there");
+    let done = AtomicBool::new(false);
+    let begun = Instant::now();
+    let mut took = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            beside();
+            done.store(true, Ordering::Relaxed);
+        });
+        let mut took: Vec<Duration> = Vec::new();
+        while !done.load(Ordering::Relaxed) && took.len() < 30_000 {
+            let start = Instant::now();
+            file.write_all(&[7; 2_048]).expect("it can be written");
+            file.sync_data().expect("it can be synced");
+            took.push(start.elapsed());
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        took
+    });
+    took.sort_unstable();
+    let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize].as_secs_f64() * 1_000.0;
+    println!(
+        "{name:24} {:5} syncs in {:4.1} s: median {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, longest {:.2} ms",
+        took.len(),
+        begun.elapsed().as_secs_f64(),
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
+}
+
+#[test]
+#[ignore = "a measurement, which prints"]
+fn how_a_settle_disturbs_syncs() {
+    let nothing = fresh();
+    syncs("alone", nothing.folder.path(), || std::thread::sleep(Duration::from_secs(4)));
+    for (name, haste) in [("beside, flat out", Haste::FlatOut), ("beside, gentle", Haste::Gentle)] {
+        let fresh = fresh();
+        fresh.rows.set_haste(haste);
+        syncs(name, fresh.folder.path(), || {
+            for number in 0..6 {
+                fresh.rows.write(&batch(number)).expect("it is written");
+                fresh.rows.tidy().expect("it is tidied");
+            }
+        });
     }
 }
