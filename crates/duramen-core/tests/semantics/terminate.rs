@@ -390,3 +390,21 @@ fn recursion_is_forgotten_with_a_rewind() {
         assert_eq!(hub.status("kid"), Status::Running);
     });
 }
+
+/// Without its worker, whether that has the next episode or there is none (SkipGraceful… of the protocol).
+#[test]
+fn ending_at_once_asks_no_worker() {
+    check_without_crashes(|hub| {
+        functions(hub);
+        let end = |id: &str| Request::End { id: id.into(), output: Some("out".into()) };
+        hub.start("begun", "Wait", None);
+        hub.leave(WORKER);
+        hub.start("pending", "Wait", None);
+        for id in ["begun", "pending"] {
+            hub.done(end(id));
+            assert_eq!(hub.outcome(id), "TERMINATED out");
+            assert!(matches!(hub.refused(end(id)), Refusal::WrongStatus { .. }), "{id} has ended");
+        }
+        assert!(matches!(hub.refused(end("none")), Refusal::NotFound(_)));
+    });
+}
