@@ -3,8 +3,9 @@
 use crate::plan::Fault;
 use crate::program::{Input as Program, event_name, name_of};
 use crate::replies::Call;
+use crate::story::verb;
 use crate::worker::part_of;
-use crate::world::{World, tell, verb};
+use crate::world::{World, tell};
 use duramen_core::ids::InstanceId;
 use duramen_core::partition::Input;
 use duramen_core::request::{OnExisting, Request, RequestId, Start, Until, Wait};

@@ -5,15 +5,18 @@
 //! simulated sectors and a virtual clock; a model that shares no code with them says what is allowed.
 //!
 //! - [`plan`]: what a seed decides before it begins
-//! - `world`: everything there is, and the schedule over it; `hub`, `worker`, `client`, `faults` are its parts
+//! - `world`: everything there is, and the schedule over it; `hub`, `worker`, `client`, `store`, `faults` are its parts
+//! - `routes`, `reports`, `events`: what goes between them; `handed`, `work`, `post`, `answers`: items on their way to
+//!   workers and back, with a token or without
 //! - `program`, `machine`: random orchestrators, and a worker's side for them
-//! - `model`, `replies`, `wellformed`, `ending`: the checks
+//! - `model`, `replies`, `lists`, `wellformed`, `replayed`, `ending`: the checks
 
 mod answers;
 mod check;
 mod client;
 mod coverage;
 mod ending;
+mod events;
 mod faults;
 mod garbage;
 mod handed;
@@ -26,9 +29,12 @@ mod post;
 mod program;
 mod replayed;
 mod replies;
+mod reports;
 mod rng;
+mod routes;
 pub mod run;
 mod store;
+mod story;
 mod wellformed;
 mod work;
 mod worker;

@@ -2,25 +2,26 @@
 
 use crate::check::{ensure, fail};
 use crate::coverage::Coverage;
-use crate::hub::{Hub, Part, Report};
+use crate::hub::{Hub, Part};
 use crate::lists::List;
-use crate::model::{Causes, Judge, State};
+use crate::model::{Causes, State};
 use crate::plan::{Fault, Plan, Without};
 use crate::post::{Connections, Post};
 use crate::replies::{Call, Moment};
 use crate::rng::Rng;
 use crate::store::{Submitted, open_store, read_what_is_left};
+use crate::story::{reply_kind, short, verb};
 use bytes::Bytes;
 use duramen_backend::disk::{Disk, Fate, Faults};
 use duramen_backend::{Backend as _, Event, Memory};
 use duramen_core::checkpoint::{Checkpoint, PairMark, TimerWindow};
-use duramen_core::ids::{Epoch, PartitionId, Slot};
+use duramen_core::ids::{PartitionId, Slot};
 use duramen_core::limits::Settings;
 use duramen_core::request::{Reply, RequestId};
 use duramen_core::time::Time;
 use duramen_core::work::{WorkKind, WorkerId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A token that was given out.
@@ -281,148 +282,8 @@ impl World {
         }
     }
 
-    /// Takes what the store says, the moment it says it.
-    pub(crate) fn take_events(&mut self) {
-        loop {
-            let event = self.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            match event {
-                Some(event) => self.take_event(event),
-                None => return,
-            }
-        }
-    }
-
-    fn take_event(&mut self, event: Event) {
-        match event {
-            Event::Acquired { partition, epoch, outstanding, store } => {
-                ensure!(self.epochs.insert(epoch.0), "an epoch is given once", "{epoch:?}");
-                let hub = self.owner();
-                let place = self.hubs[hub].parts.iter().position(|part| part.id == partition);
-                let Some(place) = place else { fail("leases go to who asked", format!("{partition:?}")) };
-                let part = &mut self.hubs[hub].parts[place];
-                ensure!(part.epoch.is_none(), "leases go to who asked", "{partition:?} twice");
-                part.epoch = Some(epoch);
-                let slots = part.slots.clone();
-                let expected = self.durable.outstanding(|slot| slots.contains(&Slot(slot as u8)));
-                compare("an owner is given what is outstanding", &format!("{partition:?}"), &*outstanding, &expected);
-                tell!(self, "partition {} has lease {}", partition.0, epoch.0);
-                self.hubs[hub].parts[place].reports.push_back(Report::Acquired(outstanding, store));
-            }
-            Event::Appended { partition, epoch, number, position } => {
-                let expected = self.pending.pop_front();
-                let matches =
-                    expected.as_ref().is_some_and(|next| next.epoch == epoch.0 && next.checkpoint.number == number);
-                ensure!(
-                    matches,
-                    "only what its owner submitted becomes durable, in order",
-                    "checkpoint {number} of {epoch:?}, and next is {:?}",
-                    expected.as_ref().map(|next| (next.epoch, next.checkpoint.number))
-                );
-                let expected = expected.expect("it matches");
-                self.durable.apply(&expected.checkpoint, None);
-                self.submitted.durable.push(position);
-                tell!(self, "checkpoint {number} of partition {} is durable", partition.0);
-                self.report(epoch, Report::Committed(number, position));
-            }
-            Event::Refused { epoch, number, .. } => {
-                let part = self.parts().find(|part| part.epoch == Some(epoch));
-                let lost = part.is_none_or(|part| part.lost);
-                ensure!(lost, "the owner's appends are accepted", "checkpoint {number} of {epoch:?}");
-                self.cover.count("model: append refused");
-                tell!(self, "checkpoint {number} of lease {} is refused", epoch.0);
-                self.report(epoch, Report::Refused);
-            }
-            Event::Loaded { partition, id, image } => {
-                let hub = self.hubs.iter().position(|hub| hub.loading_for == Some(partition)).unwrap_or(self.owner());
-                let slow = self.plan.has(Fault::SlowLoad) && !self.quiet;
-                let core =
-                    self.hubs[hub].parts.iter().find(|part| part.id == partition).and_then(|part| part.core.as_ref());
-                if core.is_some_and(|core| core.has_in_memory(&id)) {
-                    self.cover.count("a history is loaded again");
-                    let expected = self.in_tables().image(id.as_str());
-                    compare("what is loaded is what is settled", id.as_str(), &image.as_deref(), &expected.as_ref());
-                } else {
-                    let expected = self.durable.image(id.as_str());
-                    compare("what is loaded is what is durable", id.as_str(), &image.as_deref(), &expected.as_ref());
-                }
-                let part = self.hubs[hub].parts.iter_mut().find(|part| part.id == partition);
-                if let Some(part) = part {
-                    if slow {
-                        self.cover.count("fault: SlowLoad");
-                        part.loaded.push((id, image));
-                    } else {
-                        part.reports.push_back(Report::Loaded(id, image));
-                    }
-                }
-            }
-            Event::Timers { partition, due } => {
-                if let Some((slots, window)) = self.expected_timers.take() {
-                    let mine = |slot: u32| slots.iter().any(|owned| u32::from(owned.0) == slot);
-                    let expected = self.in_tables().timers(mine, window);
-                    compare("timers that are read are what is durable", "timers", &Some(&due.timers), &Some(&expected));
-                }
-                let hub = self.owner();
-                if let Some(part) = self.hubs[hub].parts.iter_mut().find(|part| part.id == partition) {
-                    part.reports.push_back(Report::Timers(due));
-                }
-            }
-            Event::Queried { query, page } => self.listed(query.0, page),
-            Event::Settled(position) => {
-                self.noted_settled();
-                for hub in &mut self.hubs {
-                    for part in &mut hub.parts {
-                        part.reports.push_back(Report::Settled(position));
-                    }
-                }
-            }
-            Event::Failed(failure) => {
-                let disk = self.plan.has(Fault::FailedSync) || self.plan.has(Fault::FailedWrite);
-                let meant = (disk && failure.reason.contains("lets fail"))
-                    || (self.plan.has(Fault::DiesRecycling) && failure.reason.contains("the process has ended"));
-                ensure!(meant, "the store works", "{failure}");
-                self.failed = true;
-            }
-        }
-    }
-
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
         self.hubs.iter().flat_map(|hub| &hub.parts)
-    }
-
-    fn report(&mut self, epoch: Epoch, report: Report) {
-        let mut parts = self.hubs.iter_mut().flat_map(|hub| &mut hub.parts);
-        if let Some(part) = parts.find(|part| part.epoch == Some(epoch)) {
-            part.reports.push_back(report);
-        }
-    }
-
-    /// Submits a checkpoint of a partition.
-    pub(crate) fn submit(&mut self, hub: usize, part: usize, checkpoint: Checkpoint) {
-        let of = &mut self.hubs[hub].parts[part];
-        let (id, epoch, lost) = (of.id, of.epoch.expect("an open partition has a lease"), of.lost);
-        ensure!(checkpoint.number == of.submitted + 1, "checkpoints are numbered in order", "{}", checkpoint.number);
-        of.submitted += 1;
-        self.causes.latest = std::mem::replace(&mut of.latest, self.now).max(self.now);
-        self.causes.latest_ever = self.causes.latest_ever.max(self.causes.latest);
-        if self.plan.has(Fault::ClockBack) {
-            // What was due stays due when the clock goes back.
-            self.causes.latest = self.causes.latest_ever;
-        }
-        if !lost {
-            let judge = Judge {
-                causes: &self.causes,
-                epoch: epoch.0,
-                cover: &mut self.cover,
-                messages: &self.durable.ever.messages,
-            };
-            self.ahead.apply(&checkpoint, Some(judge));
-            self.submitted.all.push((epoch.0, checkpoint.clone()));
-            self.pending.push_back(Pending { epoch: epoch.0, checkpoint: checkpoint.clone() });
-        } else {
-            self.cover.count("fault: a deposed owner writes");
-        }
-        self.store.append(id, epoch, vec![checkpoint], duramen_backend::Hurry::Busy);
-        self.take_events();
     }
 
     /// The process dies, and perhaps the power goes; then it begins again.
@@ -497,53 +358,4 @@ impl World {
 
 pub(crate) fn compare<T: PartialEq + std::fmt::Debug>(check: &'static str, what: &str, found: &T, expected: &T) {
     ensure!(found == expected, check, "{what}: {found:?}\n   instead of {expected:?}");
-}
-
-pub(crate) fn verb(request: &duramen_core::request::Request) -> &'static str {
-    use duramen_core::request::Request;
-    match request {
-        Request::Start(_) => "start",
-        Request::Get(_) => "get",
-        Request::Wait(_) => "wait for",
-        Request::Raise { .. } => "raise at",
-        Request::Suspend { .. } => "suspend",
-        Request::Resume { .. } => "resume",
-        Request::Terminate { .. } => "terminate",
-        Request::End { .. } => "end",
-        Request::Rewind { .. } => "rewind",
-        Request::Restart { .. } => "restart",
-        Request::Purge(_) => "purge",
-        Request::History(_) => "history of",
-    }
-}
-
-fn reply_kind(reply: &Reply) -> &'static str {
-    use duramen_core::request::Refusal;
-    match reply {
-        Reply::Started { attached: false, .. } => "reply: started",
-        Reply::Started { attached: true, .. } => "reply: attached",
-        Reply::State(None) => "reply: nobody",
-        Reply::State(Some(_)) => "reply: state",
-        Reply::Done => "reply: done",
-        Reply::Purged(true) => "reply: purged",
-        Reply::Purged(false) => "reply: not purged",
-        Reply::History(_) => "reply: history",
-        Reply::Refused(Refusal::NotFound(_)) => "reply: not found",
-        Reply::Refused(Refusal::AlreadyExists { .. }) => "reply: already exists",
-        Reply::Refused(Refusal::WrongStatus { .. }) => "reply: wrong status",
-        Reply::Refused(Refusal::Replaced(_)) => "reply: replaced",
-        Reply::Refused(Refusal::ReusePolicy) => "reply: reuse policy",
-        Reply::Refused(Refusal::TimedOut(_)) => "reply: timed out",
-        Reply::Refused(_) => "reply: refused",
-    }
-}
-
-fn short(reply: &Reply) -> String {
-    match reply {
-        Reply::State(Some(state)) => {
-            format!("{} {:?}", state.orchestration_status().as_str_name(), state.output)
-        }
-        Reply::History(events) => format!("{} events", events.len()),
-        other => format!("{other:?}"),
-    }
 }

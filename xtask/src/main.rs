@@ -1,6 +1,7 @@
 //! Chores of the repository: `cargo xtask VERB`.
 
 mod conformance;
+mod coverage;
 mod dist;
 mod folder;
 mod mutants;
@@ -16,6 +17,7 @@ const USAGE: &str = "usage: cargo xtask VERB
   dist         build the wheel that `pip install` takes, into target/wheels
   newcomer     do what README tells those who come from other languages, with that wheel
   pure         prove that duramen-core has no std, clock, randomness or hash order in it
+  coverage     show which lines of core its tests and the simulator do not reach
   mutants      change core in small ways, and see that its tests or the simulator notice
   ci           what .ci/run does
   nightly      the same with larger numbers, 20,000 seeds of the simulator, 1,000 kills: takes hours";
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["dist"] => dist::dist(dist::Profile::Release).map(drop),
         ["newcomer"] => newcomer::newcomer(),
         ["pure"] => pure::run(&root()),
+        ["coverage"] => coverage::run(&root()),
         ["mutants", arguments @ ..] => mutants::run(&root(), arguments),
         ["conformance", rest @ ..] => conformance::run(&root(), rest),
         ["ci"] => run(Command::new("bash").arg(".ci/run")),

@@ -68,8 +68,8 @@ async fn a_server_that_is_told_to_stop_waits_for_the_answer_of_a_worker_and_keep
     server.signal("TERM");
     server.logs("SIGTERM: stopping");
     while server.get("/readyz").0 != 503 {}
-    let start = CreateInstanceRequest { instance_id: "two".into(), name: "Greet".into(), ..Default::default() };
-    let refused = client.start_instance(start).await.expect_err("nothing new is taken");
+    let two = CreateInstanceRequest { instance_id: "two".into(), name: "Greet".into(), ..Default::default() };
+    let refused = client.start_instance(two).await.expect_err("nothing new is taken");
     assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused}");
     client.complete_orchestrator_task(done(&item)).await.expect("what is under way is taken");
     let closed = items.message().await.expect_err("the stream is closed");

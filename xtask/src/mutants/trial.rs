@@ -39,7 +39,7 @@ enum End {
     Late,
 }
 
-const BUILD: Duration = Duration::from_secs(900);
+const BUILD: Duration = Duration::from_secs(3_600);
 const TESTS: Duration = Duration::from_secs(300);
 const SIMULATOR: Duration = Duration::from_secs(900);
 /// A mutant that never stops asking for memory must not take the machine along.

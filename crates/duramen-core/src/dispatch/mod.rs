@@ -1,6 +1,7 @@
 //! Who gets which work. One dispatcher serves a hub: partitions offer references to items, workers
 //! announce what they can do and how much of it, and a grant is put to the partition, which builds
-//! the item or says that it is no longer open.
+//! the item or says that it is no longer open. Workers elsewhere may be SDKs that answer without a token: what is
+//! out on their connections is booked until they have shown one.
 
 mod bookings;
 mod parked;

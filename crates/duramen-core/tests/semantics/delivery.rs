@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use crate::episodes::chain;
-use duramen_core::work::{Announcement, WorkItem};
+use duramen_core::work::{Announcement, Work, WorkItem};
 use duramen_proto::OrchestratorResponse;
 use std::time::Duration;
 
@@ -190,6 +190,11 @@ fn an_episode_that_is_out_too_long_goes_to_another() {
         hub.advance(Duration::from_nanos(1));
         let (_, second) = hub.take_held();
         assert_eq!(shown(&first), shown(&second));
+        let Work::Orchestrator(work) = &first.work else { panic!("{first:?} is an activity") };
+        assert!(
+            hub.ended_sessions.contains(&(worker, work.session.run)),
+            "what it answers now is the start of nothing"
+        );
         let late = hub.perform(worker, &first);
         let before = hub.checkpoints.len();
         hub.answer(worker, late);
@@ -427,4 +432,42 @@ fn a_grant_that_waits_for_its_instance_goes_to_another_worker() {
     hub.run();
     hub.join(WorkerId(2), remote());
     assert_eq!(hub.outcome("c"), "COMPLETED xab");
+}
+
+#[test]
+fn an_answer_that_names_another_instance_is_none() {
+    check_without_crashes(|hub| {
+        wait_function(hub);
+        hub.hold("Wait");
+        hub.start("w", "Wait", None);
+        let (worker, item) = hub.take_held();
+        let before = hub.checkpoints.len();
+        let other = OrchestratorResponse { instance_id: "other".into(), ..OrchestratorResponse::default() };
+        hub.answer(worker, Answer::Orchestrator(item.token, other));
+        assert_eq!(hub.checkpoints.len(), before);
+        let answer = hub.perform(worker, &item);
+        hub.answer(worker, answer);
+        assert_eq!(hub.status("w"), Status::Running);
+    });
+}
+
+#[test]
+fn a_session_that_moves_on_ends_where_it_was() {
+    let mut hub = Hub::new(Mode::Plain);
+    wait_function(&mut hub);
+    hub.orchestrator("Busy", |_| Some("done".into()));
+    hub.leave(WORKER);
+    let narrow = || Announcement { orchestrators: 1, ..in_process() };
+    hub.join(WorkerId(1), narrow());
+    hub.start("w", "Wait", None);
+    // The worker that holds the session has no room when the next item comes.
+    hub.hold("Busy");
+    hub.start("b", "Busy", None);
+    hub.join(WorkerId(2), narrow());
+    hub.raise("w", "x", None);
+    let run = hub.episodes.last().expect("an episode ran").session.run;
+    assert!(hub.ended_sessions.contains(&(WorkerId(1), run)), "{:?}", hub.ended_sessions);
+    hub.release("Busy");
+    hub.raise("w", "go", Some("y"));
+    assert_eq!(hub.outcome("w"), "COMPLETED y");
 }

@@ -197,3 +197,33 @@ fn a_remote_worker_is_not_shown_what_came_while_its_item_waited() {
         assert_eq!(shown, expected);
     }
 }
+
+/// The same for what an episode came to whose answer was late: the offer of the item that it answered
+/// is about another one by then.
+#[test]
+fn a_remote_worker_is_not_shown_a_past_that_is_not_durable() {
+    let mut hub = Hub::new(Mode::Plain);
+    hub.orchestrator("Two", |o| {
+        o.event("a", 0)?;
+        o.event("b", 0)
+    });
+    hub.go_remote();
+    hub.start("t", "Two", None);
+    hub.hold("Two");
+    hub.raise("t", "a", None);
+    let (worker, first) = hub.take_held();
+    hub.raise("t", "b", Some("x"));
+    hub.leave(worker);
+    // Nobody has been handed the item since: the answer is taken, and not durable yet.
+    hub.stalled = true;
+    let late = hub.perform(worker, &first);
+    hub.answer(worker, late);
+    hub.join(WorkerId(2), remote());
+    assert!(hub.held.is_empty(), "{:?}", hub.held);
+    hub.stalled = false;
+    hub.run();
+    let (worker, second) = hub.take_held();
+    let answer = hub.perform(worker, &second);
+    hub.answer(worker, answer);
+    assert_eq!(hub.outcome("t"), "COMPLETED x");
+}

@@ -409,3 +409,18 @@ fn a_child_that_is_rewound_by_itself_answers_nobody_that_has_its_result() {
         assert_eq!(hub.outcome("p"), "COMPLETED false", "the first result stands");
     });
 }
+
+#[test]
+fn a_child_that_could_not_be_made_cannot_be_made_by_a_rewind() {
+    check(|hub| {
+        hub.orchestrator("Child", |_| Some("made".into()));
+        hub.orchestrator("Parent", |o| o.child(1, "a/b", "Child", None));
+        hub.start("p", "Parent", None);
+        for _ in 0..2 {
+            assert_eq!(hub.status("p"), Status::Failed);
+            assert!(hub.history("p").contains("InvalidInstanceId"), "{}", hub.history("p"));
+            assert!(hub.find("a/b").is_none());
+            hub.done(Request::Rewind { id: "p".into(), reason: None });
+        }
+    });
+}

@@ -408,3 +408,20 @@ fn ending_at_once_asks_no_worker() {
         assert!(matches!(hub.refused(end("none")), Refusal::NotFound(_)));
     });
 }
+
+/// Somebody looks at it now and then, and it comes back to memory each time, if it left it.
+#[test]
+fn the_ten_seconds_do_not_begin_anew_when_it_is_looked_at() {
+    check_without_crashes(|hub| {
+        functions(hub);
+        hub.start("w", "Wait", None);
+        hub.leave(WORKER);
+        hub.terminate("w", "stop", false);
+        for _ in 0..4 {
+            hub.advance_seconds(2);
+            assert_eq!(hub.status("w"), Status::Running);
+        }
+        hub.advance_seconds(2);
+        assert_eq!(hub.outcome("w"), "TERMINATED stop");
+    });
+}

@@ -257,3 +257,24 @@ fn a_wait_that_is_cancelled_while_its_instance_is_loaded_leaves_nothing_behind()
     hub.raise("w", "go", None);
     assert!(hub.reply(wait).is_none());
 }
+
+/// That it is gone is not shown before it is durable.
+#[test]
+fn a_wait_for_one_that_is_being_purged_ends_when_the_purge_is_durable() {
+    let mut hub = Hub::new(Mode::Slow);
+    hub.orchestrator("Gone", |_| Some("x".into()));
+    hub.start("g", "Gone", None);
+    let purge = hub.submit(Request::Purge("g".into()));
+    let wait = hub.submit(Request::Wait(duramen_core::request::Wait {
+        id: "g".into(),
+        birth: None,
+        until: Until::Completed,
+        timeout: None,
+    }));
+    while hub.run_at_hand() {}
+    hub.now = hub.now.plus(hub.settings.unknown_wait);
+    while hub.run_at_hand() {}
+    assert!(hub.reply(purge).is_none() && hub.reply(wait).is_none());
+    hub.run();
+    assert!(matches!(hub.reply(wait), Some(Reply::State(None))), "{:?}", hub.reply(wait));
+}
