@@ -24,7 +24,7 @@ pub(crate) fn dist(profile: Profile) -> Result<PathBuf, String> {
     let mut build = Command::new(maturin);
     build.args(["build", "--locked", "--manifest-path", "crates/duramen-cli/Cargo.toml", "--out"]).arg(&wheels);
     if let Profile::Release = profile {
-        build.arg("--release");
+        build.args(["--release", "--strip"]);
     }
     run(&mut build)?;
     let wheel = newest(&wheels, since)?;

@@ -12,8 +12,17 @@ use std::time::Instant;
 /// What each of the programs prints.
 const GREETINGS: [&str; 3] = ["Hello Tokyo!", "Hello Paris!", "Hello Oslo!"];
 
-/// From the installation to the first orchestration that has finished.
-const SECONDS: u64 = 20;
+/// From the installation to the first orchestration that has finished. It is a third of this on a machine that does
+/// nothing else; most of it is the registry's time.
+const SECONDS: u64 = 60;
+
+/// Asks a server that was killed and started again for what there is.
+const AGAIN: &str = "\
+from durabletask import client
+query = client.OrchestrationQuery(fetch_inputs_and_outputs=True)
+for state in client.TaskHubGrpcClient(host_address='localhost:8080').get_all_orchestration_states(query):
+    print(state.runtime_status.name, state.serialized_output)
+";
 
 pub(crate) fn newcomer() -> Result<(), String> {
     let readme = fs::read_to_string(root().join("README.md")).map_err(|error| format!("README.md: {error}"))?;
@@ -24,13 +33,17 @@ pub(crate) fn newcomer() -> Result<(), String> {
 
     let begun = Instant::now();
     let programs = venv(&folder.join("venv"), &[wheel.to_str().ok_or("a path that is not text")?, "durabletask"])?;
-    let _server = Server::start(&programs.join("duramen"), &folder)?;
+    let server = Server::start(&programs.join("duramen"), &folder)?;
     greets(&folder, "chain.py", block(&readme, "python")?, &programs.join("python"))?;
     let seconds = begun.elapsed().as_secs();
     println!("from pip install to the first finished orchestration: {seconds} s");
     if seconds > SECONDS {
         return Err(format!("that took more than {SECONDS} s"));
     }
+    // Dropping it kills it.
+    drop(server);
+    let _server = Server::start(&programs.join("duramen"), &folder)?;
+    greets(&folder, "again.py", AGAIN, &programs.join("python"))?;
     run(Command::new("npm").args(["install", "--silent", "--prefix"]).arg(&folder).arg("@microsoft/durabletask-js"))?;
     greets(&folder, "chain.mjs", block(&readme, "javascript")?, Path::new("node"))
 }
@@ -51,12 +64,14 @@ fn greets(folder: &Path, name: &str, program: &str, with: &Path) -> Result<(), S
     command.arg(name).current_dir(folder).stderr(Stdio::inherit());
     let output = command.output().map_err(|error| format!("failed to start {command:?}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // The SDK for JavaScript logs on stdout; the program speaks last.
-    println!("{name}: {}", text.lines().last().unwrap_or_default());
-    if output.status.success() && GREETINGS.iter().all(|greeting| text.contains(greeting)) {
-        Ok(())
-    } else {
-        Err(format!("{name} of README.md ended with {} and did not greet all cities", output.status))
+    // The SDK for JavaScript logs on stdout too.
+    let greeted = text.lines().find(|line| GREETINGS.iter().all(|greeting| line.contains(greeting)));
+    match greeted {
+        Some(line) if output.status.success() => {
+            println!("{name}: {line}");
+            Ok(())
+        }
+        _ => Err(format!("{name} of README.md ended with {}, and printed:\n{text}", output.status)),
     }
 }
 
@@ -94,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_block_is_found_by_its_language_if_there_is_one() {
-        let page = "text\n```python\nprint(1)\nprint(2)\n```\nmore\n```rust\nfn main() {}\n```\n```rust\n```\n";
+        let page = "text\n```python\nprint(1)\nprint(2)\n```\nmore\n```rust\nfn main() {}\n```\n\n```rust\nfn other() {}\n```\n";
         assert_eq!(block(page, "python"), Ok("print(1)\nprint(2)"));
         assert!(block(page, "javascript").is_err() && block(page, "rust").is_err());
     }

@@ -19,7 +19,7 @@ use tonic::transport::{Channel, Endpoint};
 
 type Client = TaskHubSidecarServiceClient<Channel>;
 
-fn start(folder: &Path) -> Server {
+fn serve(folder: &Path) -> Server {
     let arguments = ["serve", "--data", "data", "--grpc", "0", "--http", "0", "--drain", "1h"];
     Server::start(duramen(folder, &arguments))
 }
@@ -61,7 +61,7 @@ async fn status(client: &mut Client) -> OrchestrationStatus {
 #[tokio::test]
 async fn a_server_that_is_told_to_stop_waits_for_the_answer_of_a_worker_and_keeps_it() {
     let folder = tempdir().expect("a folder");
-    let server = start(folder.path());
+    let server = serve(folder.path());
     let mut client = connect(&server).await;
     let (mut items, item) = item(&mut client).await;
 
@@ -78,7 +78,7 @@ async fn a_server_that_is_told_to_stop_waits_for_the_answer_of_a_worker_and_keep
     let (ended, log) = server.ended();
     assert!(ended.success(), "{ended} {log:?}");
 
-    let server = start(folder.path());
+    let server = serve(folder.path());
     assert_eq!(status(&mut connect(&server).await).await, OrchestrationStatus::Completed);
 }
 
@@ -86,7 +86,7 @@ async fn a_server_that_is_told_to_stop_waits_for_the_answer_of_a_worker_and_keep
 async fn a_second_signal_stops_it_at_once_and_a_kill_loses_nothing_either() {
     let folder = tempdir().expect("a folder");
     for (signals, code) in [(["TERM", "TERM"], Some(143)), (["TERM", "INT"], Some(130)), (["KILL", ""], None)] {
-        let server = start(folder.path());
+        let server = serve(folder.path());
         let mut client = connect(&server).await;
         let one = GetInstanceRequest { instance_id: "one".into(), ..Default::default() };
         let exists = client.get_instance(one).await.expect("an answer").into_inner().exists;
@@ -104,7 +104,7 @@ async fn a_second_signal_stops_it_at_once_and_a_kill_loses_nothing_either() {
         }
         assert_eq!(server.ended().0.code(), code);
     }
-    let server = start(folder.path());
+    let server = serve(folder.path());
     let mut client = connect(&server).await;
     let (_items, item) = {
         let mut items = client.get_work_items(GetWorkItemsRequest::default()).await.expect("a stream").into_inner();

@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{Server, duramen, output, text};
 use tempfile::tempdir;
 
@@ -186,4 +186,31 @@ fn where_no_hub_opens_there_is_no_server() {
     let error = refused(folder.path(), &["--config", "duramen.toml", "--log", "off"]);
     assert!(error.contains("no task hub could be opened: task hub \"default\" is not open"), "{error}");
     assert!(error.contains("task hub \"orders\" is not open"), "{error}");
+}
+
+/// The names of the threads of a process.
+#[cfg(target_os = "linux")]
+fn threads(process: u32) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("it runs").flatten();
+    // One that ends meanwhile has no name any more.
+    let names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    names.map(|name| name.trim().to_owned()).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_hub_that_nobody_uses_costs_no_thread() {
+    let folder = tempdir().expect("a folder");
+    let hubs: Vec<String> = (0..8).map(|n| format!("hub-{n}")).collect();
+    let hubs = hubs.join(",");
+    let arguments =
+        ["serve", "--data", "data", "--grpc", "0", "--http", "0", "--settling-age", "100ms", "--hubs", &hubs];
+    let server = Server::start(duramen(folder.path(), &arguments));
+    let of_stores = |name: &&String| ["write", "settle", "chores", "read"].iter().any(|of| name.ends_with(of));
+    let begun = Instant::now();
+    while let left @ 1.. = threads(server.process()).iter().filter(of_stores).count() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{left} threads of stores are still there");
+        std::thread::yield_now();
+    }
+    assert_eq!(server.get("/readyz").0, 200);
 }

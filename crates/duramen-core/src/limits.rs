@@ -32,7 +32,7 @@ pub const UNSHOWN_PAUSE: Duration = Duration::from_secs(2);
 /// How often an outbox with unacknowledged messages is sent again.
 pub const RESEND_EVERY: Duration = Duration::from_secs(1);
 /// Items of a kind on their way to the connection of a worker that takes as many as there are.
-pub const SEND_WINDOW: usize = 64;
+pub const SEND_WINDOW: usize = 32;
 /// Characters of an instance id (Durable Functions allows 256, the hosted scheduler 100).
 pub const INSTANCE_ID_CHARS: usize = 256;
 /// Bytes of the name of a function, an event or a tag.

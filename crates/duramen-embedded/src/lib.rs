@@ -13,6 +13,9 @@
 //! `duramen_backend::journal`; here is only what touches files and threads. `tables.db` is the SQLite
 //! file of the settled tables ([`rows`]); opening folds into it what the journal holds beyond it.
 //!
+//! The threads of a store (one writes, one settles, one reads, one makes and recycles segments) are there while
+//! there is something to do, so a store that nobody uses costs none.
+//!
 //! [`verify`] looks whether a store is whole; [`Embedded::backup`] copies one while it works, and
 //! [`restore`] makes a store of a copy.
 //!

@@ -29,6 +29,7 @@ mod durabletask {
 
 /// The services that the SDKs speak.
 #[cfg(feature = "services")]
+#[cfg_attr(feature = "server", expect(clippy::allow_attributes, reason = "generated"))]
 pub mod services {
     include!(concat!(env!("OUT_DIR"), "/services/_.rs"));
 }

@@ -22,7 +22,6 @@ pub struct WorkItem {
 
 /// What a worker is to do.
 #[derive(Clone, PartialEq, prost::Oneof)]
-#[expect(clippy::large_enum_variant, reason = "each is made once, encoded, and dropped")]
 pub enum WorkRequest {
     #[prost(message, tag = "1")]
     OrchestratorRequest(OrchestratorRequest),

@@ -77,6 +77,11 @@ impl Server {
         Self { child, text, stderr }
     }
 
+    /// Its number in the system.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What stands behind a word in the text.
     pub(crate) fn place(&self, what: &str) -> &str {
         let line = self.text.lines().find_map(|line| line.trim_start().strip_prefix(what));

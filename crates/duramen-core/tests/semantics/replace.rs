@@ -188,3 +188,27 @@ fn one_that_is_replaced_many_times_leaves_one() {
         assert_eq!(hub.outcome("w"), "COMPLETED last");
     });
 }
+
+/// The action of the reuse policy that was withdrawn from the protocol: it counts for listed statuses.
+#[test]
+fn the_withdrawn_actions() {
+    check(|hub| {
+        functions(hub);
+        let birth = hub.start("w", "Wait", None);
+        let with = |hub: &mut Hub, on_existing| hub.start_with(create("w", "Wait", None), on_existing);
+        let live = || vec![Status::Running];
+        for unlisted in [OnExisting::AttachListed(vec![Status::Completed]), OnExisting::ReplaceAny(vec![])] {
+            let reply = with(hub, unlisted);
+            assert!(matches!(reply, Reply::Refused(Refusal::AlreadyExists { .. })), "{reply:?}");
+        }
+        let reply = with(hub, OnExisting::AttachListed(live()));
+        assert!(matches!(reply, Reply::Started { birth: same, attached: true, .. } if same == birth), "{reply:?}");
+        // Without TERMINATED in its list.
+        let reply = with(hub, OnExisting::ReplaceAny(live()));
+        assert!(matches!(reply, Reply::Started { birth: other, attached: false, .. } if other != birth), "{reply:?}");
+        hub.raise("w", "go", None);
+        let reply = with(hub, OnExisting::AttachListed(vec![Status::Completed]));
+        assert!(matches!(reply, Reply::Started { attached: true, .. }), "{reply:?}");
+        assert_eq!(hub.status("w"), Status::Completed, "nothing was started");
+    });
+}

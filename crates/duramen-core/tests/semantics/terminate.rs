@@ -391,6 +391,24 @@ fn recursion_is_forgotten_with_a_rewind() {
     });
 }
 
+/// Without its worker, whether that has the next episode or there is none (SkipGraceful… of the protocol).
+#[test]
+fn ending_at_once_asks_no_worker() {
+    check_without_crashes(|hub| {
+        functions(hub);
+        let end = |id: &str| Request::End { id: id.into(), output: Some("out".into()) };
+        hub.start("begun", "Wait", None);
+        hub.leave(WORKER);
+        hub.start("pending", "Wait", None);
+        for id in ["begun", "pending"] {
+            hub.done(end(id));
+            assert_eq!(hub.outcome(id), "TERMINATED out");
+            assert!(matches!(hub.refused(end(id)), Refusal::WrongStatus { .. }), "{id} has ended");
+        }
+        assert!(matches!(hub.refused(end("none")), Refusal::NotFound(_)));
+    });
+}
+
 /// Somebody looks at it now and then, and it comes back to memory each time, if it left it.
 #[test]
 fn the_ten_seconds_do_not_begin_anew_when_it_is_looked_at() {

@@ -8,7 +8,8 @@ use tonic::metadata::MetadataMap;
 
 /// The hub that a call names: scheduler-flavoured SDKs do, plain ones do not.
 pub(super) fn hub_name(metadata: &MetadataMap) -> Option<&str> {
-    metadata.get("taskhub").and_then(|name| name.to_str().ok())
+    // What is no text is no name either, and is refused as one.
+    metadata.get("taskhub").map(|name| name.to_str().unwrap_or("?"))
 }
 
 /// Who a worker says that it is.

@@ -139,6 +139,11 @@ impl Desk {
         }
     }
 
+    /// How many completions were about nothing that was out.
+    pub(super) fn stale_completions(&self) -> u64 {
+        self.stale.load(Ordering::Relaxed)
+    }
+
     /// A completion is about nothing that is out.
     pub(super) fn stale(&self, token: &str) {
         self.stale.fetch_add(1, Ordering::Relaxed);

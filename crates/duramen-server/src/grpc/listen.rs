@@ -36,6 +36,12 @@ impl GrpcServer {
         Self { service: Arc::new(Service::new(hubs, options.clone())), options }
     }
 
+    /// Completions that were about nothing that was out of a hub since it was opened: repeated, late, or made up.
+    /// They are answered OK, as the SDKs need it, and change nothing.
+    pub fn stale_completions(&self) -> u64 {
+        self.service.stale_completions()
+    }
+
     /// Serves until `stop` is ready, and then until the last call has ended: shut the hubs down first
     /// ([`Hubs::shutdown`]), which ends the waits and the workers' streams.
     pub async fn serve(

@@ -11,7 +11,7 @@ use duramen_core::request::Until;
 use duramen_proto as proto;
 use duramen_proto::services::task_hub_sidecar_service_server::TaskHubSidecarService;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -26,10 +26,19 @@ impl Service {
         Self { hubs, options, desks: Mutex::default() }
     }
 
+    /// Completions of all hubs that were about nothing that was out.
+    pub(super) fn stale_completions(&self) -> u64 {
+        self.desks().values().map(|desk| desk.stale_completions()).sum()
+    }
+
+    fn desks(&self) -> MutexGuard<'_, HashMap<HubName, Arc<Desk>>> {
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The desk of the hub that a call names.
     pub(super) async fn desk(&self, metadata: &MetadataMap) -> Result<Arc<Desk>, Status> {
         let NamedHub { name, hub } = self.hubs.get(call::hub_name(metadata)).await.map_err(no_hub)?;
-        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut desks = self.desks();
         if let Some(desk) = desks.get(&name).filter(|desk| desk.hub.is(&hub)) {
             return Ok(Arc::clone(desk));
         }

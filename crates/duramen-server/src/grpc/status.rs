@@ -34,7 +34,8 @@ pub(super) fn not(reply: Reply) -> Status {
     match reply {
         Reply::Refused(refusal) => refused(refusal),
         Reply::Started { .. } | Reply::State(_) | Reply::Done | Reply::Purged(_) | Reply::History(_) => {
-            Status::internal(format!("the hub answered with {reply:?}; please report it"))
+            tracing::error!(?reply, "the hub gave an answer to another question");
+            Status::internal("the hub gave an answer to another question; please report it")
         }
     }
 }

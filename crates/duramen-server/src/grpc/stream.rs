@@ -92,9 +92,8 @@ impl WorkerLink for Link {
         }
     }
 
-    fn end_session(&self, _: Run) {
-        unreachable!("a worker in another process holds no session")
-    }
+    /// A worker in another process holds none.
+    fn end_session(&self, _: Run) {}
 
     fn closed(&self, reason: &str) {
         let _ = self.stream.queue.send(Sent::Closed(reason.to_owned()));
@@ -174,6 +173,9 @@ impl Items {
             tracing::warn!(instance, worker = self.stream.name, "a work item waits for another worker: {reason}");
             self.desk.answer(token, Answer::Abandoned(token, reason));
             return None;
+        }
+        if bytes > self.options.inline_item_bytes / 2 {
+            tracing::info!(instance, bytes, "a work item is over half of what goes to a worker in one message");
         }
         if let (Some(events), Some(WorkRequest::OrchestratorRequest(request))) = (parcel.past, &parcel.message.request)
         {

@@ -60,6 +60,7 @@ async fn trap_07_and_28_stale_and_repeated_completions_are_ok_and_change_nothing
     let (mut client, mut worker) = (server.connect().await, server.worker().await);
     start(&mut client, "i", "O").await;
     let (_, token) = worker.episode().await;
+    assert_eq!(server.grpc.stale_completions(), 0);
     worker.answer("i", &token, vec![task(0, "A")]).await;
     // .NET repeats a completion whose reply it did not get.
     worker.answer("i", &token, vec![complete(0, "\"again\"")]).await;
@@ -74,6 +75,7 @@ async fn trap_07_and_28_stale_and_repeated_completions_are_ok_and_change_nothing
     for result in ["1", "2"] {
         worker.result(&activity, &token, result).await;
     }
+    assert_eq!(server.grpc.stale_completions(), 1 + 3 * 5 + 1);
     let request = worker.run(vec![complete(1, "1")]).await;
     let Some(history_event::EventType::TaskCompleted(completed)) = &request.new_events[1].event_type else { panic!() };
     assert_eq!((completed.result.as_deref(), request.new_events.len()), (Some("1"), 2));

@@ -9,32 +9,58 @@ use std::time::{Duration, Instant};
 use tonic::Code;
 
 #[tokio::test]
-async fn trap_09_waits_are_answered_when_it_ends_and_are_cheap_to_leave() {
+async fn trap_09_waits_are_answered_when_it_ends() {
     let server = Server::start().await;
     let (mut client, mut worker) = (server.connect().await, server.worker().await);
     start(&mut client, "i", "O").await;
-    let wait = || GetInstanceRequest { instance_id: "i".into(), ..Default::default() };
-    let waiting: Vec<_> = (0..500)
-        .map(|_| {
-            let mut client = client.clone();
-            tokio::spawn(async move { client.wait_for_instance_completion(wait()).await })
-        })
-        .collect();
-    // A connection goes with all of its waits.
-    let mut other = server.connect().await;
-    let left: Vec<_> = (0..100)
-        .map(|_| {
-            let mut other = other.clone();
-            tokio::spawn(async move { other.wait_for_instance_completion(wait()).await })
-        })
-        .collect();
-    other.hello(()).await.unwrap();
-    left.iter().for_each(tokio::task::JoinHandle::abort);
-    drop(other);
+    let waiting: Vec<_> = (0..500).map(|_| wait_apart(&client)).collect();
     worker.run(vec![complete(0, "1")]).await;
     for waiting in waiting {
         assert!(soon("a wait", waiting).await.unwrap().unwrap().into_inner().exists);
     }
+}
+
+/// JavaScript never cancels a wait, so one must go with its connection; others cancel theirs.
+#[tokio::test]
+async fn trap_09_a_wait_is_gone_with_its_call_and_with_its_connection() {
+    const ROOM: usize = 50;
+    let hub = Options { queue: ROOM, ..Options::default() };
+    let server = Server::with(GrpcOptions::default(), HubsOptions::default(), hub).await;
+    let mut client = server.connect().await;
+    start(&mut client, "i", "O").await;
+    for whole_connection in [false, true] {
+        let other = server.connect().await;
+        let waiting: Vec<_> = (0..ROOM).map(|_| wait_apart(&other)).collect();
+        until(&mut client, Code::ResourceExhausted).await;
+        let kept = (!whole_connection).then_some(other);
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        until(&mut client, Code::Ok).await;
+        drop(kept);
+    }
+}
+
+type Waited = Result<tonic::Response<GetInstanceResponse>, tonic::Status>;
+
+fn wait_apart(client: &Client) -> tokio::task::JoinHandle<Waited> {
+    let mut client = client.clone();
+    tokio::spawn(async move {
+        let request = GetInstanceRequest { instance_id: "i".into(), ..Default::default() };
+        client.wait_for_instance_completion(request).await
+    })
+}
+
+/// Asks until the answer has this code.
+async fn until(client: &mut Client, code: Code) {
+    let asked = async {
+        loop {
+            let request = GetInstanceRequest { instance_id: "i".into(), ..Default::default() };
+            let answered = client.get_instance(request).await.map_or_else(|status| status.code(), |_| Code::Ok);
+            if answered == code {
+                return;
+            }
+        }
+    };
+    soon("the answer", asked).await;
 }
 
 #[tokio::test]
@@ -195,15 +221,7 @@ async fn more_calls_than_a_hub_holds_are_refused_with_the_reason() {
     let server = Server::with(GrpcOptions::default(), HubsOptions::default(), hub).await;
     let mut client = server.connect().await;
     start(&mut client, "i", "O").await;
-    let waiting: Vec<_> = (0..4)
-        .map(|_| {
-            let mut client = client.clone();
-            tokio::spawn(async move {
-                let request = GetInstanceRequest { instance_id: "i".into(), ..Default::default() };
-                client.wait_for_instance_completion(request).await
-            })
-        })
-        .collect();
+    let waiting: Vec<_> = (0..4).map(|_| wait_apart(&client)).collect();
     let (first, _, rest) = futures::future::select_all(waiting).await;
     refused(first.unwrap(), Code::ResourceExhausted, "open client requests");
     rest.iter().for_each(tokio::task::JoinHandle::abort);

@@ -36,7 +36,8 @@ async fn trap_25_pages_go_on_where_they_ended_and_the_last_says_so() {
                 let (ids, next) = page(&mut client, query).await;
                 assert!(!ids.is_empty(), "the page before was the last, and did not say so");
                 assert_ne!(next.as_deref(), Some(""));
-                (all.extend(ids), pages += 1);
+                all.extend(ids);
+                pages += 1;
                 if next.is_none() {
                     break;
                 }

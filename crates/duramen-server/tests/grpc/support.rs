@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     address: SocketAddr,
     pub(crate) hubs: Hubs,
+    pub(crate) grpc: GrpcServer,
 }
 
 impl Server {
@@ -40,9 +41,14 @@ impl Server {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("it is bound");
-        let server = GrpcServer::new(hubs.clone(), grpc);
+        let grpc = GrpcServer::new(hubs.clone(), grpc);
+        let server = grpc.clone();
         tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
-        Self { address, hubs }
+        Self { address, hubs, grpc }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A connection of its own.

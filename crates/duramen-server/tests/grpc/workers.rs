@@ -303,3 +303,21 @@ async fn a_hub_that_stops_ends_streams_and_waits() {
     let late = client.start_instance(create("j", "O")).await.unwrap_err();
     assert_eq!(late.code(), tonic::Code::Unavailable, "{late}");
 }
+
+/// A worker that was stopped, or whose packets are dropped, is gone when it no longer answers HTTP/2's pings.
+#[tokio::test]
+async fn trap_08_a_connection_that_does_not_answer_pings_is_gone() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let grpc = GrpcOptions { keep_alive: Duration::from_millis(200), ..GrpcOptions::default() };
+    let server = Server::with(grpc, HubsOptions::default(), Options::default()).await;
+    let mut socket = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    // The preface of HTTP/2, and empty settings.
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut all = Vec::new();
+    // Ends, well or badly.
+    let _ = soon("the connection's end", socket.read_to_end(&mut all)).await;
+    // One that answers stays.
+    let mut worker = server.worker().await;
+    let quiet = tokio::time::timeout(Duration::from_millis(800), worker.message()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+}
