@@ -95,8 +95,8 @@ async fn manage(
 /// `DELETE /instances/{id}`: forgets an instance that has ended.
 async fn purge(State(client): State<Client>, Path(id): Path<String>) -> Response {
     match client.purge(&id).await {
-        Ok(true) => Json(json!({"instancesDeleted": 1})).into_response(),
-        Ok(false) => StatusCode::NOT_FOUND.into_response(),
+        Ok(purged) if purged.deleted > 0 => Json(json!({"instancesDeleted": purged.deleted})).into_response(),
+        Ok(_) => StatusCode::NOT_FOUND.into_response(),
         Err(error) => refused(&error),
     }
 }

@@ -6,6 +6,7 @@ use duramen::Client;
 use duramen::prelude::*;
 use duramen_embedded::Embedded;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the client saw.
@@ -15,20 +16,21 @@ pub(crate) struct Seen {
     pub(crate) elapsed: Duration,
     /// From start to checked result, of each.
     pub(crate) latencies: Latencies,
-    /// How often the store was synced meanwhile, for each.
-    pub(crate) syncs: Vec<u64>,
+    /// How often the store was synced meanwhile, for each; only of those that ran one at a time.
+    syncs: Vec<u64>,
+    /// Whether each result came after as many syncs as it must rest on.
+    pub(crate) durable: bool,
 }
 
 impl Seen {
-    /// Whether each result came after as many syncs as it must rest on.
-    pub(crate) fn is_durable(&self, workload: Workload) -> bool {
-        self.syncs.iter().all(|syncs| *syncs >= workload.least_syncs())
+    /// The median of the syncs, if they ran one at a time.
+    pub(crate) fn median_syncs(&mut self) -> Option<u64> {
+        self.syncs.sort_unstable();
+        self.syncs.get(self.syncs.len() / 2).copied()
     }
 
-    /// The median of the syncs.
-    pub(crate) fn median_syncs(&mut self) -> u64 {
-        self.syncs.sort_unstable();
-        self.syncs.get(self.syncs.len() / 2).copied().unwrap_or_default()
+    fn new() -> Self {
+        Self { elapsed: Duration::ZERO, latencies: Latencies::default(), syncs: Vec::new(), durable: true }
     }
 }
 
@@ -37,38 +39,49 @@ impl Seen {
 pub(crate) struct Caller {
     pub(crate) client: Client,
     pub(crate) store: Arc<Embedded>,
+    /// Checked results so far.
+    pub(crate) done: Arc<AtomicU64>,
 }
 
 impl Caller {
+    pub(crate) fn new(client: Client, store: Arc<Embedded>) -> Self {
+        Self { client, store, done: Arc::default() }
+    }
+
     /// Runs `concurrency` at a time and starts none after `limit`; everything that was started is waited for.
     pub(crate) async fn drive(&self, workload: Workload, concurrency: usize, limit: Duration) -> Result<Seen> {
         let begun = Instant::now();
         let callers: Vec<_> = (0..concurrency)
             .map(|_| {
                 let caller = self.clone();
-                tokio::spawn(async move { caller.call(workload, begun, limit).await })
+                tokio::spawn(async move { caller.call(workload, concurrency == 1, begun, limit).await })
             })
             .collect();
-        let mut all = Seen { elapsed: Duration::ZERO, latencies: Latencies::default(), syncs: Vec::new() };
+        let mut all = Seen::new();
         for caller in callers {
-            let (latencies, mut syncs) = caller.await??;
-            all.latencies.append(latencies);
-            all.syncs.append(&mut syncs);
+            let mut seen = caller.await??;
+            all.latencies.append(seen.latencies);
+            all.syncs.append(&mut seen.syncs);
+            all.durable &= seen.durable;
         }
         all.elapsed = begun.elapsed();
         Ok(all)
     }
 
-    async fn call(&self, workload: Workload, begun: Instant, limit: Duration) -> Result<(Latencies, Vec<u64>)> {
-        let mut latencies = Latencies::default();
-        let mut syncs = Vec::new();
+    async fn call(&self, workload: Workload, alone: bool, begun: Instant, limit: Duration) -> Result<Seen> {
+        let mut seen = Seen::new();
         loop {
             let (started, before) = (Instant::now(), self.store.counters().syncs);
             workload.once(&self.client).await?;
-            latencies.push(started.elapsed());
-            syncs.push(self.store.counters().syncs - before);
+            seen.latencies.push(started.elapsed());
+            self.done.fetch_add(1, Ordering::Relaxed);
+            let syncs = self.store.counters().syncs - before;
+            seen.durable &= syncs >= workload.least_syncs();
+            if alone {
+                seen.syncs.push(syncs);
+            }
             if begun.elapsed() >= limit {
-                return Ok((latencies, syncs));
+                return Ok(seen);
             }
         }
     }

@@ -10,29 +10,39 @@
 //!   one thing that a user does not get by default.
 //! - `durable` is true when each result came after as many syncs as must have gone before it.
 //! - The floor is what the disk takes for one write and `fdatasync` of a record, measured before and after.
+//! - Every line says how long it took until all was settled once the work was done (`settled_s`), and how much was
+//!   durable and not settled at the most (`unsettled_bytes_max`).
+//! - What a restart costs is measured in a process of its own, which has made nothing before.
 //! - Syncs and written bytes are counted where they are called; a test compares them with what `strace` counts.
 
+mod bench;
 mod drive;
 mod floor;
 mod latencies;
+mod listing;
 mod marks;
+mod minutes;
+mod parked;
 mod process;
+mod purging;
 mod report;
+mod settled;
+mod timers;
 mod workloads;
 
+use bench::Bench;
 use clap::Parser;
-use drive::Caller;
 use duramen::prelude::*;
-use duramen::worker::WorkerOptions;
-use duramen::{RunningWorker, TaskHub};
-use duramen_embedded::{Counters, Embedded, SegmentSizes};
-use duramen_hub::Hub;
-use latencies::Latencies;
+use duramen_embedded::SegmentSizes;
+use listing::List;
+use minutes::Minutes;
+use parked::Parked;
+use purging::Purge;
 use report::Report;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
+use timers::Timers;
 use workloads::Workload;
 
 /// How fast durable functions run.
@@ -42,19 +52,39 @@ use workloads::Workload;
 #[command(name = "duramen-bench")]
 struct Arguments {
     #[command(subcommand)]
-    workload: Workload,
+    measured: Measured,
     /// How many orchestrations run at a time
     #[arg(long, global = true, value_name = "N")]
     concurrency: Option<usize>,
     /// How long new orchestrations are started; 0 starts each of them once
     #[arg(long, global = true, value_name = "S")]
     seconds: Option<u64>,
+    /// The same in minutes, each of which is reported
+    #[arg(long, global = true, value_name = "M", conflicts_with = "seconds")]
+    minutes: Option<u64>,
     /// Treat the worker as if it were in another process: nothing leaves before it is on disk
     #[arg(long, global = true)]
     remote_link: bool,
     /// Print one line of JSON
     #[arg(long, global = true)]
     json: bool,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+enum Measured {
+    #[command(flatten)]
+    Load(Workload),
+    /// N instances that wait for an event: what they cost once settled, and after a restart how fast the store opens,
+    /// what idleness costs, and how fast an event wakes one
+    Parked(Parked),
+    /// N timers due within one second, among later ones: how late they are, and when the last has fired
+    Timers(Timers),
+    /// Pages of 100 of a list, by status and prefix
+    List(List),
+    /// N instances that have ended are purged while `latency` runs: how much later its results come, and how much
+    /// smaller the store is
+    Purge(Purge),
 }
 
 /// Said on standard error around the measured time; a test looks for both among the system calls.
@@ -64,43 +94,70 @@ const MEASURED: &str = "measured";
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Half of a run, in a folder that its other half still needs.
+    if let Measured::Parked(parked @ Parked { phase: Some(phase), .. }) = arguments.measured {
+        return shown(parked.phase(phase).await);
+    }
     let home = std::env::var_os("DURAMEN_BENCH_DIR").map_or_else(|| PathBuf::from("bench-data"), PathBuf::from);
     let folder = home.join(format!("bench-{}", std::process::id()));
     let outcome = run(&arguments, &folder).await;
-    let removed = std::fs::remove_dir_all(&folder);
+    if let Err(error) = std::fs::remove_dir_all(&folder) {
+        eprintln!("failed to remove {}: {error}", folder.display());
+    }
+    shown(outcome)
+}
+
+fn shown(outcome: Result<String>) -> ExitCode {
     match outcome {
-        Ok(report) if arguments.json => println!("{}", report.to_json()),
-        Ok(report) => print!("{report}"),
+        Ok(report) => println!("{}", report.trim_end()),
         Err(error) => {
-            eprintln!("{} failed: {error}", arguments.workload);
+            eprintln!("failed: {error}");
             return ExitCode::FAILURE;
         }
-    }
-    if let Err(error) = removed {
-        eprintln!("failed to remove {}: {error}", folder.display());
     }
     ExitCode::SUCCESS
 }
 
-async fn run(arguments: &Arguments, folder: &Path) -> Result<Report> {
-    let workload = arguments.workload;
+async fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
+    std::fs::create_dir_all(folder)?;
+    let (json, hub) = (arguments.json, folder.join("hub"));
+    match arguments.measured {
+        Measured::Load(workload) => Ok(text(&measure(arguments, workload, folder).await?, json)),
+        Measured::Parked(parked) => Ok(text(&parked.run(&hub)?, json)),
+        Measured::Timers(timers) => Ok(text(&timers.run(&hub).await?, json)),
+        Measured::List(list) => Ok(text(&list.run(&hub).await?, json)),
+        Measured::Purge(purge) => Ok(text(&purge.run(&hub, arguments.seconds.unwrap_or(10)).await?, json)),
+    }
+}
+
+fn text(report: &impl serde::Serialize, json: bool) -> String {
+    if json { report::to_json(report) } else { report::to_text(report) }
+}
+
+async fn measure(arguments: &Arguments, workload: Workload, folder: &Path) -> Result<Report> {
     let concurrency = match workload {
         Workload::Latency => 1,
         _ => arguments.concurrency.unwrap_or_else(|| workload.usual_concurrency()).max(1),
     };
-    let limit = Duration::from_secs(arguments.seconds.unwrap_or_else(|| workload.usual_seconds()));
-    std::fs::create_dir_all(folder)?;
+    let seconds = arguments.minutes.map(|minutes| minutes * 60).or(arguments.seconds);
+    let limit = Duration::from_secs(seconds.unwrap_or_else(|| workload.usual_seconds()));
 
-    let warm = warm_up(arguments, concurrency, limit, &folder.join("warm-up")).await?;
+    let warm = warm_up(arguments, workload, concurrency, limit, &folder.join("warm-up")).await?;
     let mut floor = floor::measure(folder, warm.record)?;
 
-    let bench = Bench::open(arguments, &folder.join("hub"), warm.segments(limit)).await?;
+    let bench = Bench::open(&folder.join("hub"), arguments.remote_link, warm.segments(limit)).await?;
     bench.caller.drive(workload.small(), concurrency, Duration::ZERO).await?;
     eprintln!("{MEASURING} {workload}, {concurrency} at a time");
     let (before, cpu_before) = (bench.counters(), process::cpu());
+    let minutes = arguments.minutes.map(|minutes| Minutes::watch(bench.caller.done.clone(), minutes));
     let mut seen = bench.caller.drive(workload, concurrency, limit).await?;
     let (after, cpu_after) = (bench.counters(), process::cpu());
     eprintln!("{MEASURED}");
+    let settled = settled::wait(bench.store()).await?;
+    let minutes = match minutes {
+        Some(minutes) => Some(minutes.await?),
+        None => None,
+    };
     let ends = marks::take_ends();
     let rss_mb = process::peak_rss_mb();
     bench.close().await?;
@@ -117,48 +174,20 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<Report> {
         seconds,
         orchestrations_per_s: count / seconds,
         activities_per_s: count * workload.activities() as f64 / seconds,
-        p50_ms: ms(&mut seen.latencies, 500),
-        p99_ms: ms(&mut seen.latencies, 990),
-        p999_ms: ms(&mut seen.latencies, 999),
+        p50_ms: seen.latencies.ms(500),
+        p99_ms: seen.latencies.ms(990),
+        p999_ms: seen.latencies.ms(999),
         cpu_s: (cpu_after - cpu_before).as_secs_f64(),
         rss_mb,
         written_bytes,
         syncs,
         floor_p50_us: floor.per_mille(500).as_secs_f64() * 1e6,
-        durable: seen.is_durable(workload),
-        syncs_p50: (concurrency == 1).then(|| seen.median_syncs()),
+        durable: seen.durable,
+        syncs_p50: seen.median_syncs(),
+        settled,
         ends,
+        minutes,
     })
-}
-
-/// A hub with a worker, and its store.
-struct Bench {
-    hub: TaskHub,
-    worker: RunningWorker,
-    caller: Caller,
-}
-
-impl Bench {
-    /// Opens a store with so many segments made ahead.
-    async fn open(arguments: &Arguments, folder: &Path, prepare: usize) -> Result<Self> {
-        let options = duramen_embedded::Options { prepare, ..Default::default() };
-        let store = Arc::new(Embedded::open(folder, options)?);
-        let hub = TaskHub::from(Hub::run(store.clone(), duramen_hub::Options::default()).await?);
-        let mut options = WorkerOptions::default();
-        options.in_process = !arguments.remote_link;
-        let worker = hub.run_worker_with(workloads::app(), options).await?;
-        let caller = Caller { client: hub.client(), store };
-        Ok(Self { hub, worker, caller })
-    }
-
-    fn counters(&self) -> Counters {
-        self.caller.store.counters()
-    }
-
-    async fn close(self) -> Result<()> {
-        self.worker.shutdown().await?;
-        self.hub.shutdown().await
-    }
 }
 
 /// What the run before the measured one has told.
@@ -178,18 +207,20 @@ impl Warm {
 }
 
 /// Runs the workload for a moment, in a store of its own.
-async fn warm_up(arguments: &Arguments, concurrency: usize, limit: Duration, folder: &Path) -> Result<Warm> {
-    let bench = Bench::open(arguments, folder, 0).await?;
+async fn warm_up(
+    arguments: &Arguments,
+    workload: Workload,
+    concurrency: usize,
+    limit: Duration,
+    folder: &Path,
+) -> Result<Warm> {
+    let bench = Bench::open(folder, arguments.remote_link, 0).await?;
     let before = bench.counters();
     let limit = (limit / 10).min(Duration::from_secs(1));
-    let seen = bench.caller.drive(arguments.workload.small(), concurrency, limit).await?;
+    let seen = bench.caller.drive(workload.small(), concurrency, limit).await?;
     let after = bench.counters();
     bench.close().await?;
     std::fs::remove_dir_all(folder)?;
     let (bytes, syncs) = (after.written_bytes - before.written_bytes, after.syncs - before.syncs);
     Ok(Warm { record: bytes / syncs.max(1), bytes_per_s: bytes as f64 / seen.elapsed.as_secs_f64() })
-}
-
-fn ms(latencies: &mut Latencies, parts: usize) -> f64 {
-    latencies.per_mille(parts).as_secs_f64() * 1000.0
 }

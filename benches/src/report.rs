@@ -1,7 +1,9 @@
 //! What a run has shown: one line of JSON, or the same for eyes.
 
+use crate::minutes::Minutes;
+use crate::settled::Settled;
 use serde::Serialize;
-use std::fmt;
+use serde_json::Value;
 
 /// The figures of one run. `seconds` and everything that is counted are of the measured time, which ends when the
 /// client has received and checked the last result.
@@ -25,8 +27,13 @@ pub(crate) struct Report {
     /// Of one orchestration, the median; known when they run one at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) syncs_p50: Option<u64>,
+    #[serde(flatten)]
+    pub(crate) settled: Settled,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub(crate) ends: Option<Ends>,
+    /// Of a run that was given in minutes.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) minutes: Option<Minutes>,
 }
 
 /// How a long chain goes at its beginning and at its end.
@@ -38,24 +45,19 @@ pub(crate) struct Ends {
     pub(crate) last_1000_cpu_ms: f64,
 }
 
-impl Report {
-    /// One line, in the order of the fields.
-    pub(crate) fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("numbers and texts become JSON")
-    }
+/// One line, in the order of the fields.
+pub(crate) fn to_json(report: &impl Serialize) -> String {
+    serde_json::to_string(report).expect("numbers and texts become JSON")
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = serde_json::to_value(self).map_err(|_| fmt::Error)?;
-        for (name, value) in value.as_object().into_iter().flatten() {
-            match value.as_f64().filter(|_| value.is_f64()) {
-                Some(number) => writeln!(f, "{name:>20}  {number:.3}")?,
-                None => writeln!(f, "{name:>20}  {}", value.to_string().trim_matches('"'))?,
-            }
-        }
-        Ok(())
-    }
+/// A line a figure, by name.
+pub(crate) fn to_text(report: &impl Serialize) -> String {
+    let value = serde_json::to_value(report).expect("numbers and texts become JSON");
+    let line = |(name, value): (&String, &Value)| match value.as_f64().filter(|_| value.is_f64()) {
+        Some(number) => format!("{name:>22}  {number:.3}\n"),
+        None => format!("{name:>22}  {}\n", value.to_string().trim_matches('"')),
+    };
+    value.as_object().into_iter().flatten().map(line).collect()
 }
 
 #[cfg(test)]
@@ -81,18 +83,20 @@ mod tests {
             floor_p50_us: 80.0,
             durable: true,
             syncs_p50: None,
+            settled: Settled { settled_s: 0.5, unsettled_bytes_max: 7 },
             ends: None,
+            minutes: None,
         };
         let short = "{\"workload\":\"long 10\",\"mode\":\"embedded\",\"concurrency\":1,\"seconds\":1.5,\
                      \"orchestrations_per_s\":1.0,\"activities_per_s\":10.0,\"p50_ms\":0.5,\"p99_ms\":0.6,\
                      \"p999_ms\":0.7,\"cpu_s\":0.1,\"rss_mb\":9.0,\"written_bytes\":1024,\"syncs\":11,\
-                     \"floor_p50_us\":80.0,\"durable\":true}";
-        assert_eq!(report.to_json(), short);
+                     \"floor_p50_us\":80.0,\"durable\":true,\"settled_s\":0.5,\"unsettled_bytes_max\":7}";
+        assert_eq!(to_json(&report), short);
         report.ends =
             Some(Ends { first_1000_ms: 1.0, last_1000_ms: 2.0, first_1000_cpu_ms: 3.0, last_1000_cpu_ms: 4.0 });
-        assert!(report.to_json().ends_with(
+        assert!(to_json(&report).ends_with(
             "\"first_1000_ms\":1.0,\"last_1000_ms\":2.0,\"first_1000_cpu_ms\":3.0,\"last_1000_cpu_ms\":4.0}"
         ));
-        assert!(report.to_string().contains("first_1000_cpu_ms  3.000"));
+        assert!(to_text(&report).contains("first_1000_cpu_ms  3.000"));
     }
 }

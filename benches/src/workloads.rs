@@ -4,6 +4,7 @@ use crate::marks;
 use duramen::Client;
 use duramen::prelude::*;
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A workload with its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -139,6 +140,8 @@ pub(crate) fn app() -> App {
         .orchestrator(Parent)
         .orchestrator(Child)
         .orchestrator(Collect)
+        .orchestrator(WakesAt)
+        .orchestrator(Quick)
         .activity(SayHello)
         .activity(Double)
         .activity(Step)
@@ -196,10 +199,23 @@ async fn parent(ctx: OrchestrationContext, children: u64) -> Result<u64> {
 }
 
 #[orchestrator]
-async fn collect(ctx: OrchestrationContext, events: u64) -> Result<u64> {
+pub(crate) async fn collect(ctx: OrchestrationContext, events: u64) -> Result<u64> {
     let mut sum = 0;
     for _ in 0..events {
         sum += ctx.wait_for_event::<u64>("number").await?;
     }
     Ok(sum)
+}
+
+/// Ends at a time, in milliseconds since 1970.
+#[orchestrator]
+pub(crate) async fn wakes_at(ctx: OrchestrationContext, millis: u64) -> Result<()> {
+    ctx.create_timer(UNIX_EPOCH + Duration::from_millis(millis)).await;
+    Ok(())
+}
+
+/// Ends at once, one way or the other.
+#[orchestrator]
+pub(crate) async fn quick(_ctx: OrchestrationContext, fails: bool) -> Result<String> {
+    if fails { Err(Error::msg("it was told to")) } else { Ok("done".repeat(10)) }
 }

@@ -23,6 +23,9 @@ impl World {
         if self.happens(Fault::ClientCancel, 30) {
             self.cancel();
         }
+        if self.rng.percent(5) {
+            self.list_step();
+        }
         for _ in 0..if flood { 40 } else { 1 } {
             let request = self.request();
             self.send(request);
@@ -115,9 +118,14 @@ impl World {
                 *self.causes.restarts.entry(copy).or_default() += 1;
                 Request::Restart { id: instance, new_id: new_id.map(InstanceId::from) }
             }
-            92..97 => Request::Purge(instance),
+            92..97 => Request::Purge(instance.into()),
             _ => Request::History(instance),
         }
+    }
+
+    /// No SDK that leaves out tokens gives an id twice: an answer that does would be taken for an old one.
+    fn program_seed(&mut self) -> u64 {
+        (self.rng.next() >> 8) | u64::from(self.plan.has(Fault::Tokenless))
     }
 
     fn start(&mut self, id: String) -> Request {
@@ -126,7 +134,7 @@ impl World {
         let id = if fresh { format!("fresh-{}", self.number()) } else { id };
         let mark = format!("c{}", self.number());
         self.causes.starts.insert(mark.clone(), id.clone());
-        let program = Program { mark, seed: self.rng.next() >> 8, depth: self.rng.below(3) as u64, generation: 0 };
+        let program = Program { mark, seed: self.program_seed(), depth: self.rng.below(3) as u64, generation: 0 };
         let on_existing = match self.rng.below(10) {
             0..4 => OnExisting::Reject,
             4 => OnExisting::Attach,

@@ -3,11 +3,12 @@
 use crate::check::{ensure, fail};
 use crate::machine::{Machine, Open, Waiting};
 use crate::model::decode;
-use crate::wellformed;
 use crate::world::{World, tell};
+use crate::{replayed, wellformed};
 use duramen_backend::Backend as _;
 use duramen_core::ids::InstanceId;
 use duramen_core::request::Request;
+use duramen_core::work::WorkKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ impl World {
         tell!(self, "faults end");
         while self.hubs.len() > 1 {
             self.end_hub(0);
+        }
+        // What was written off waits for another process.
+        if self.restart_at_end {
+            self.crash(None);
         }
         // Workers that hang, filter or forget make place for healthy ones.
         let workers: Vec<u64> = self.hubs[0].workers.keys().copied().collect();
@@ -76,19 +81,24 @@ impl World {
                     | self.cut(0, part);
             }
             moved |= self.store_step() | self.net_step();
-            moved |= self.answer_step();
+            moved |= self.answer_step() | self.read_lists();
             let busy: Vec<u64> =
                 self.hubs[0].workers.iter().filter(|(_, worker)| !worker.items.is_empty()).map(|(id, _)| *id).collect();
             for id in busy {
                 self.work(0, id);
                 moved = true;
             }
-            self.run_grants(0);
+            moved |= self.run_grants(0);
             if moved {
                 continue;
             }
-            let next = self.parts().filter_map(|part| part.core.as_ref().and_then(|core| core.deadline())).min();
-            match next {
+            // What is durable is settled at last, and what that sets in motion goes on.
+            self.settle_step();
+            if self.parts().any(|part| !part.reports.is_empty()) {
+                continue;
+            }
+            let next = self.parts().filter_map(|part| part.core.as_ref().and_then(|core| core.deadline()));
+            match next.chain(self.hubs[0].dispatcher.deadline()).min() {
                 Some(at) => self.now = self.now.max(at),
                 None => return,
             }
@@ -219,6 +229,10 @@ impl World {
             if !head.rewinds.is_empty() {
                 continue;
             }
+            if replayed::is_ours(&run.history) {
+                self.cover.count("model: replayed by the real worker's side");
+                replayed::check(instance);
+            }
             let mut machine = Machine::new(&head.id);
             let mut by_hub = false;
             for event in &run.history {
@@ -242,6 +256,7 @@ impl World {
         // What was settled last may still have to be said.
         self.now = self.now.plus(Duration::from_secs(3_600));
         self.rest();
+        ensure!(self.lists.is_empty(), "every list is answered", "{} are not", self.lists.len());
         ensure!(self.calls.is_empty(), "every request is answered", "{:?}", self.calls.values().next());
         for part in &self.hubs[0].parts {
             let core = part.core.as_ref().expect("it is open");
@@ -253,6 +268,9 @@ impl World {
             ensure!(worker.sessions.is_empty(), "sessions end", "worker {id}: {:?}", worker.sessions.keys());
         }
         let room = hub.workers.values().fold((0, 0), |sum, worker| (sum.0 + worker.room.0, sum.1 + worker.room.1));
+        let waiting = [WorkKind::Orchestrator, WorkKind::Activity].map(|kind| hub.dispatcher.waiting(kind));
+        ensure!(waiting == [0, 0], "nothing leaks in the dispatcher", "{waiting:?} offers");
+        ensure!(hub.dispatcher.booked() == 0, "nothing leaks in the dispatcher", "{} booked", hub.dispatcher.booked());
         let (orchestrators, activities) = hub.dispatcher.room();
         ensure!(
             (orchestrators, activities) == room,
@@ -263,7 +281,7 @@ impl World {
     }
 }
 
-fn listed(history: &[bytes::Bytes]) -> String {
+pub(crate) fn listed(history: &[bytes::Bytes]) -> String {
     history.iter().map(|event| format!("    {:?}", decode(event))).collect::<Vec<_>>().join("\n")
 }
 

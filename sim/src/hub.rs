@@ -3,6 +3,7 @@
 
 use crate::check::{ensure, fail};
 use crate::plan::Fault;
+use crate::post::{Moment, Post};
 use crate::worker::Worker;
 use crate::world::{Packet, World, tell};
 use duramen_backend::Backend as _;
@@ -72,8 +73,11 @@ pub(crate) struct Hub {
     pub(crate) parts: Vec<Part>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) workers: BTreeMap<u64, Worker>,
-    pub(crate) answers: Vec<(u64, Answer)>,
+    pub(crate) answers: Vec<(u64, Post)>,
+    /// Another has its slots.
     pub(crate) deposed: bool,
+    /// When, and at which place in the model's log.
+    pub(crate) deposed_at: Option<(Moment, u64)>,
     pub(crate) loading_for: Option<PartitionId>,
 }
 
@@ -87,6 +91,7 @@ impl Hub {
             workers: BTreeMap::new(),
             answers: Vec::new(),
             deposed: false,
+            deposed_at: None,
             loading_for: None,
         }
     }
@@ -120,8 +125,14 @@ impl World {
     pub(crate) fn handle(&mut self, hub: usize, part: usize, input: Input) {
         let now = self.now;
         let of = &mut self.hubs[hub].parts[part];
-        let Some(core) = &mut of.core else { return };
+        if of.core.is_none() {
+            return;
+        }
         of.latest = of.latest.max(now);
+        if let Input::Answer(worker, Answer::WrittenOff(token)) = &input {
+            self.write_off(hub, worker.0, *token);
+        }
+        let Some(core) = &mut self.hubs[hub].parts[part].core else { return };
         let mut out = Vec::new();
         core.handle(input, now, &mut out);
         self.route(hub, part, out);
@@ -201,6 +212,8 @@ impl World {
             slots: of.slots.clone(),
             settings: self.hubs[hub].settings.clone(),
         };
+        let (id, epoch) = (config.id, config.epoch);
+        self.hubs[hub].dispatcher.opened(id, epoch, self.now);
         let mut out = Vec::new();
         let core = Partition::open(config, outstanding, self.now, &mut out);
         let of = &mut self.hubs[hub].parts[part];
@@ -224,8 +237,10 @@ impl World {
         let hub = self.hubs.remove(hub);
         tell!(self, "hub {} ends", hub.life);
         self.calls.retain(|_, call| call.life != hub.life);
-        self.strays.extend(hub.answers.into_iter().map(|(_, answer)| answer));
-        self.strays.truncate(20);
+        let lost = Some(hub.deposed_at.map_or(self.moment(), |(moment, _)| moment));
+        self.strays.extend(hub.answers.into_iter().map(|(_, post)| Post { lost, ..post }));
+        self.forget_strays();
+        hub.workers.into_keys().for_each(|worker| self.forget_connection(worker));
     }
 
     pub(crate) fn cut_step(&mut self) -> bool {
@@ -310,9 +325,10 @@ impl World {
                 Effect::Offer(offer) => {
                     let id = self.hubs[hub].parts[part].id;
                     tell!(self, "partition {part} offers {:?} after {}", offer.item, offer.after);
-                    self.hubs[hub].dispatcher.offer(id, offer);
+                    self.hubs[hub].dispatcher.offer(id, offer, self.now);
                 }
                 Effect::Work(worker, item) => self.give_work(hub, worker, item),
+                Effect::Refused(grant) => self.hubs[hub].dispatcher.refused(&grant),
                 Effect::Freed(worker, kind) => self.freed(hub, worker, kind),
                 Effect::EndSession(worker, run) => {
                     tell!(self, "worker {} ends its session of run {:x}", worker.0, run.0);
@@ -341,9 +357,11 @@ impl World {
         }
     }
 
-    pub(crate) fn run_grants(&mut self, hub: usize) {
+    /// Grants what can be granted; says whether there was anything.
+    pub(crate) fn run_grants(&mut self, hub: usize) -> bool {
         let mut grants = Vec::new();
-        self.hubs[hub].dispatcher.grants(&mut grants);
+        self.hubs[hub].dispatcher.grants(self.now, &mut grants);
+        let any = !grants.is_empty();
         for (id, grant) in grants {
             tell!(self, "granted {:?} to {}", grant.item, grant.worker.0);
             let part = self.hubs[hub].parts.iter().position(|part| part.id == id);
@@ -354,6 +372,7 @@ impl World {
                 self.hubs[hub].parts[part].inputs.push_back(Input::Granted(grant));
             }
         }
+        any
     }
 
     pub(crate) fn net_step(&mut self) -> bool {
@@ -391,7 +410,8 @@ impl World {
     pub(crate) fn leave_worker(&mut self, hub: usize, worker: u64) -> Option<Worker> {
         let gone = self.hubs[hub].workers.remove(&worker)?;
         tell!(self, "worker {worker} goes away");
-        self.hubs[hub].dispatcher.leave(WorkerId(worker));
+        self.hubs[hub].dispatcher.leave(WorkerId(worker), self.now);
+        self.unbook(worker);
         for part in &mut self.hubs[hub].parts {
             part.inputs.push_back(Input::WorkerGone(WorkerId(worker)));
         }

@@ -9,20 +9,28 @@
 //! - `program`, `machine`: random orchestrators, and a worker's side for them
 //! - `model`, `replies`, `wellformed`, `ending`: the checks
 
+mod answers;
 mod check;
 mod client;
 mod coverage;
 mod ending;
 mod faults;
+mod garbage;
+mod handed;
 mod hub;
+mod lists;
 mod machine;
 mod model;
 pub mod plan;
+mod post;
 mod program;
+mod replayed;
 mod replies;
 mod rng;
 pub mod run;
+mod store;
 mod wellformed;
+mod work;
 mod worker;
 mod world;
 

@@ -278,9 +278,13 @@ impl Machine {
             && ids.contains(&id)
             && tried < *attempts
         {
-            // As Python does: the retry has the id of the first try.
-            self.tries.insert(id, tried + 1);
-            self.schedule(id);
+            let again = if self.input.as_ref().is_some_and(Input::repeats_ids) { id } else { self.new_id() };
+            if let Waiting::All { ids, .. } = &mut self.waiting {
+                ids.remove(&id);
+                ids.insert(again);
+            }
+            self.tries.insert(again, tried + 1);
+            self.schedule(again);
             return;
         }
         self.failed(id, "an activity failed");
@@ -402,7 +406,7 @@ impl Machine {
                 };
                 let child = Input {
                     mark: format!("k-{}-{action}", self.execution),
-                    seed: input.seed.wrapping_mul(31).wrapping_add(action as u64),
+                    seed: input.child_seed(action as u64),
                     depth: input.depth - 1,
                     generation: 0,
                 };

@@ -127,7 +127,14 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Switches each planted bug on, and says which check found it and after how many seeds.
+/// Findings of a planted bug after which the next is switched on, and seeds after which one is enough:
+/// which checks find it, and how often, says more than which was the first.
+#[cfg(feature = "planted")]
+const FINDINGS: usize = 10;
+#[cfg(feature = "planted")]
+const SEEDS_OF_FINDINGS: u64 = 200;
+
+/// Switches each planted bug on, and says which checks found it, how often, and after how many seeds.
 #[cfg(feature = "planted")]
 fn planted(options: &Options) -> ExitCode {
     use duramen_core::planted::{Bug, plant};
@@ -136,31 +143,28 @@ fn planted(options: &Options) -> ExitCode {
     println!("|---|---|---|---|---|");
     for bug in Bug::ALL.into_iter().filter(|bug| options.bug.as_ref().is_none_or(|name| format!("{bug:?}") == *name)) {
         plant(Some(bug));
-        let mut checks = std::collections::BTreeSet::new();
+        let mut checks = std::collections::BTreeMap::<&str, u32>::new();
         let mut taken = Vec::new();
         for from in [1, 1_000_001, 2_000_001] {
-            let first = Mutex::new(None::<(u64, Violation)>);
+            let found = Mutex::new(Vec::<(u64, &str)>::new());
             run_seeds(from, options.seeds, options.threads, |seed, outcome| {
-                let mut first = lock(&first);
-                if let Some(violation) = outcome.violation
-                    && first.as_ref().is_none_or(|(other, _)| seed < *other)
-                {
-                    *first = Some((seed, violation));
-                }
-                first.is_none()
+                let mut found = lock(&found);
+                found.extend(outcome.violation.map(|violation| (seed, violation.check)));
+                found.len() < FINDINGS && (found.is_empty() || seed < from + SEEDS_OF_FINDINGS)
             });
-            match lock(&first).take() {
-                Some((seed, violation)) => {
-                    checks.insert(violation.check);
-                    taken.push((seed - from + 1).to_string());
-                }
+            let found = std::mem::take(&mut *lock(&found));
+            found.iter().for_each(|(_, check)| *checks.entry(check).or_default() += 1);
+            match found.iter().map(|(seed, _)| seed - from + 1).min() {
+                Some(seeds) => taken.push(seeds.to_string()),
                 None => {
                     missed += 1;
                     taken.push("not found".into());
                 }
             }
         }
-        let checks: Vec<&str> = checks.into_iter().collect();
+        let mut checks: Vec<(&str, u32)> = checks.into_iter().collect();
+        checks.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+        let checks: Vec<String> = checks.iter().map(|(check, times)| format!("{check} ({times})")).collect();
         println!("| {bug:?} | {} | {} |", checks.join("; "), taken.join(" | "));
     }
     plant(None);

@@ -40,6 +40,10 @@ pub enum Fault {
     WorkerHang,
     /// A worker forgets a session.
     SessionLost,
+    /// A worker returns no tokens.
+    Tokenless,
+    /// The thread of an episode never comes back.
+    WrittenOff,
     /// A message between partitions arrives twice.
     MessageRepeated,
     /// Messages between partitions overtake each other.
@@ -50,6 +54,10 @@ pub enum Fault {
     ClockForward,
     /// The clock jumps back.
     ClockBack,
+    /// What is durable is settled late.
+    SettleLate,
+    /// The process dies while segments are recycled.
+    DiesRecycling,
     /// What is settled is said late.
     SettleLag,
     /// Instances are loaded slowly.
@@ -62,7 +70,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::ProcessCrash,
         Self::PowerLoss,
         Self::TornSectors,
@@ -80,11 +88,15 @@ impl Fault {
         Self::WorkerVanish,
         Self::WorkerHang,
         Self::SessionLost,
+        Self::Tokenless,
+        Self::WrittenOff,
         Self::MessageRepeated,
         Self::MessageReordered,
         Self::MessageLost,
         Self::ClockForward,
         Self::ClockBack,
+        Self::SettleLate,
+        Self::DiesRecycling,
         Self::SettleLag,
         Self::SlowLoad,
         Self::Flood,
@@ -117,7 +129,10 @@ pub(crate) struct Plan {
     pub(crate) steps: u64,
     pub(crate) births: u64,
     pub(crate) partitions: usize,
-    pub(crate) evict_at_once: bool,
+    pub(crate) resident: usize,
+    pub(crate) idle_after: Duration,
+    pub(crate) timer_window: Duration,
+    pub(crate) history_chunk: usize,
     pub(crate) episode_limit: Duration,
     pub(crate) activity_limit: Option<Duration>,
     pub(crate) unknown_wait: Duration,
@@ -131,14 +146,16 @@ impl Plan {
             Fault::ALL.into_iter().filter(|_| rng.percent(if quiet { 10 } else { 55 })).collect();
         faults.retain(|fault| !without.faults.contains(fault));
         let names = (0..NAMES).filter(|name| !without.names.contains(name)).collect();
-        let _ = seed;
         Self {
             faults,
             names,
             steps: 1_500,
             births: 30,
             partitions: if rng.percent(35) { 1 } else { 2 + rng.below(7) },
-            evict_at_once: rng.percent(50),
+            resident: if rng.percent(50) { 0 } else { [4, 10_000][seed as usize % 2] },
+            idle_after: Duration::from_millis([300, 10_000][seed as usize / 2 % 2]),
+            timer_window: Duration::from_secs([2, 60][seed as usize / 4 % 2]),
+            history_chunk: [1, 1, 3, 256][seed as usize / 8 % 4],
             episode_limit: Duration::from_secs(*rng.pick(&[5, 30, 300])),
             activity_limit: *rng.pick(&[None, Some(Duration::from_secs(8)), Some(Duration::from_secs(60))]),
             unknown_wait: Duration::from_secs(*rng.pick(&[5, 60])),

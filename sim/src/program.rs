@@ -21,6 +21,16 @@ impl Input {
         Some(Self { mark, seed: number()?, depth: number()?, generation: number()? })
     }
 
+    /// Whether a retry has the id of the first try, as in Python, or one of its own, as in JavaScript.
+    pub(crate) fn repeats_ids(&self) -> bool {
+        self.seed.is_multiple_of(2)
+    }
+
+    /// The seed of a child, which does with ids as its parent does.
+    pub(crate) fn child_seed(&self, action: u64) -> u64 {
+        self.seed.wrapping_mul(62).wrapping_add(action * 2) | (self.seed & 1)
+    }
+
     pub(crate) fn text(&self) -> String {
         format!("{}/{}/{}/{}", self.mark, self.seed, self.depth, self.generation)
     }

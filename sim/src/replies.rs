@@ -22,8 +22,9 @@ pub(crate) struct Call {
 pub(crate) struct Moment<'a> {
     pub(crate) durable: &'a State,
     pub(crate) now: Time,
-    /// The one who answers has lost its lease: it may show what is old.
-    pub(crate) deposed: bool,
+    /// The place in the model's log at which the one who answers lost its lease: it may show what was
+    /// true then, and nothing older.
+    pub(crate) deposed: Option<u64>,
     /// Time never went back.
     pub(crate) steady: bool,
 }
@@ -31,8 +32,9 @@ pub(crate) struct Moment<'a> {
 impl Moment<'_> {
     pub(crate) fn check(&self, call: &Call, reply: &Reply) {
         let id = call.request.instance();
-        let facets = self.durable.facets_since(id.as_str(), call.since);
-        let any = |what: fn(&Facet) -> bool| self.deposed || facets.iter().any(what);
+        let since = call.since.min(self.deposed.unwrap_or(call.since));
+        let facets = self.durable.facets_since(id.as_str(), since);
+        let any = |what: fn(&Facet) -> bool| facets.iter().any(what);
         let see = |holds: bool, check: &'static str| {
             ensure!(holds, check, "{:?} was answered {reply:?}; the instance was {facets:?}", call.request);
         };
@@ -74,7 +76,7 @@ impl Moment<'_> {
                     let shown =
                         |event: &&bytes::Bytes| !matches!(crate::model::kind(event), EventType::ExecutionRewound(_));
                     let shown: Vec<_> = events.iter().filter(shown).cloned().collect();
-                    see(self.deposed || instance.run.history.starts_with(&shown), "a history that is shown is durable");
+                    see(instance.run.history.starts_with(&shown), "a history that is shown is durable");
                 }
             }
             Reply::Refused(refusal) => self.refused(call, refusal, &facets),
@@ -98,17 +100,14 @@ impl Moment<'_> {
             see(self.durable.ever.outcomes.contains(&outcome), "an outcome that is shown is durable");
         } else if !pending {
             let suspended = facets.iter().any(|facet| facet.suspended);
-            see(
-                suspended || self.deposed || self.durable.ever.begun.contains(&birth),
-                "a beginning that is shown is durable",
-            );
+            see(suspended || self.durable.ever.begun.contains(&birth), "a beginning that is shown is durable");
         }
         if state.custom_status.is_some() {
             let known = self.durable.ever.custom.contains(&(birth, state.custom_status.clone()));
             see(known, "a custom status that is shown is durable");
         }
         let true_then = |facet: &Facet| facet.exists && facet.birth == birth && facet.ended == ended;
-        see(self.deposed || facets.iter().any(true_then), "what is shown was true");
+        see(facets.iter().any(true_then), "what is shown was true");
         if let Request::Wait(wait) = &call.request {
             see(if wait.until == Until::Completed { ended } else { !pending }, "a wait is answered when it is met");
             see(wait.birth.is_none_or(|bound| bound.0 == birth), "a bound wait is about its birth");
@@ -116,7 +115,7 @@ impl Moment<'_> {
     }
 
     fn done(&self, call: &Call, facets: &[Facet], reply: &Reply) {
-        let any = |what: fn(&Facet) -> bool| self.deposed || facets.iter().any(what);
+        let any = |what: fn(&Facet) -> bool| facets.iter().any(what);
         let known = |text: &Option<String>| text.as_ref().is_some_and(|text| self.durable.ever.texts.contains(text));
         let holds = match &call.request {
             Request::Raise { input, .. } => known(input) || any(|facet| facet.ended),
@@ -135,13 +134,15 @@ impl Moment<'_> {
     }
 
     fn refused(&self, call: &Call, refusal: &Refusal, facets: &[Facet]) {
-        let any = |what: &dyn Fn(&Facet) -> bool| self.deposed || facets.iter().any(what);
+        let any = |what: &dyn Fn(&Facet) -> bool| facets.iter().any(what);
         let live = |facet: &Facet| facet.exists && !facet.ended;
         let holds = match (refusal, &call.request) {
             (Refusal::NotFound(_), _) => any(&|facet| !facet.exists),
             (Refusal::AlreadyExists { .. }, Request::Start(start)) => match &start.on_existing {
                 OnExisting::Reject => any(&live),
-                OnExisting::Replace(_) => any(&|facet| facet.exists),
+                OnExisting::Replace(_) | OnExisting::ReplaceAny(_) | OnExisting::AttachListed(_) => {
+                    any(&|facet| facet.exists)
+                }
                 OnExisting::Attach | OnExisting::AttachAny => false,
             },
             // The copy's id is another one.

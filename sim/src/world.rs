@@ -3,20 +3,22 @@
 use crate::check::{ensure, fail};
 use crate::coverage::Coverage;
 use crate::hub::{Hub, Part, Report};
+use crate::lists::List;
 use crate::model::{Causes, Judge, State};
 use crate::plan::{Fault, Plan, Without};
+use crate::post::{Connections, Post};
 use crate::replies::{Call, Moment};
 use crate::rng::Rng;
+use crate::store::{Submitted, open_store, read_what_is_left};
 use bytes::Bytes;
 use duramen_backend::disk::{Disk, Fate, Faults};
-use duramen_backend::journal::{Opening, Record, SegmentSizes, segment_number};
-use duramen_backend::{Backend as _, Event, Memory, MemoryOptions};
+use duramen_backend::{Backend as _, Event, Memory};
 use duramen_core::checkpoint::{Checkpoint, PairMark, TimerWindow};
-use duramen_core::ids::{Epoch, PartitionId, Position, Slot, StoreId};
+use duramen_core::ids::{Epoch, PartitionId, Slot};
 use duramen_core::limits::Settings;
 use duramen_core::request::{Reply, RequestId};
 use duramen_core::time::Time;
-use duramen_core::work::{Answer, WorkKind, WorkerId};
+use duramen_core::work::{WorkKind, WorkerId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,6 +30,8 @@ pub(crate) struct Issued {
     pub(crate) instance: String,
     pub(crate) item: Key,
     pub(crate) epoch: u32,
+    /// When it was given out.
+    pub(crate) since: crate::post::Moment,
     pub(crate) answered: bool,
 }
 
@@ -55,6 +59,8 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) plan: Plan,
     pub(crate) now: Time,
+    /// The latest time that it ever was.
+    pub(crate) furthest: Time,
     pub(crate) disk: Disk,
     pub(crate) store: Arc<Memory>,
     pub(crate) events: Arc<Mutex<VecDeque<Event>>>,
@@ -63,8 +69,10 @@ pub(crate) struct World {
     pub(crate) hubs: Vec<Hub>,
     pub(crate) net: Vec<Packet>,
     /// Answers of remote workers whose connection is gone.
-    pub(crate) strays: Vec<Answer>,
+    pub(crate) strays: Vec<Post>,
+    pub(crate) connections: Connections,
     pub(crate) calls: BTreeMap<u64, Call>,
+    pub(crate) lists: BTreeMap<u64, List>,
     /// What is durable.
     pub(crate) durable: State,
     /// That, and what is on its way.
@@ -77,6 +85,10 @@ pub(crate) struct World {
     pub(crate) latest: BTreeMap<(u32, Key), u64>,
     /// What an item held when it was first handed out by a hub.
     pub(crate) shown: BTreeMap<(u32, u64, u64), Vec<Bytes>>,
+    /// Episodes that never came back from their thread: (lease, run, episode).
+    pub(crate) written_off: BTreeSet<(u32, u64, u64)>,
+    /// Something waits for another process.
+    pub(crate) restart_at_end: bool,
     /// Workers, past ones too, that live in their hub's process.
     pub(crate) in_process: BTreeSet<u64>,
     pub(crate) next: u64,
@@ -85,9 +97,9 @@ pub(crate) struct World {
     pub(crate) cover: Coverage,
     pub(crate) story: VecDeque<String>,
     pub(crate) tells: bool,
-    /// Checkpoints in the journal, durable ones first.
-    journal: Vec<(u32, Checkpoint)>,
-    journaled: usize,
+    pub(crate) submitted: Submitted,
+    /// What the tables hold, where they lag behind.
+    pub(crate) settled: Option<Box<State>>,
     pub(crate) failed: bool,
 }
 
@@ -109,11 +121,12 @@ impl World {
         let mut rng = Rng::new(seed);
         let plan = Plan::of(seed, without, &mut rng);
         let disk = Disk::new();
-        let (store, events) = open_store(&disk, plan.segment).unwrap_or_else(|error| fail("a new store opens", error));
+        let (store, events) = open_store(&disk, &plan).unwrap_or_else(|error| fail("a new store opens", error));
         let mut world = Self {
             rng,
             plan,
             now: Time::new(1_700_000_000, 0),
+            furthest: Time::new(1_700_000_000, 0),
             disk,
             store,
             events,
@@ -121,7 +134,11 @@ impl World {
             hubs: Vec::new(),
             net: Vec::new(),
             strays: Vec::new(),
+            connections: Connections::default(),
+            written_off: BTreeSet::new(),
+            restart_at_end: false,
             calls: BTreeMap::new(),
+            lists: BTreeMap::new(),
             durable: State::default(),
             ahead: State::default(),
             pending: VecDeque::new(),
@@ -137,8 +154,8 @@ impl World {
             cover: Coverage::default(),
             story: VecDeque::new(),
             tells,
-            journal: Vec::new(),
-            journaled: 0,
+            submitted: Submitted::default(),
+            settled: None,
             failed: false,
         };
         world.start_hub();
@@ -173,6 +190,7 @@ impl World {
     }
 
     fn step(&mut self) {
+        self.furthest = self.furthest.max(self.now);
         let slow = self.plan.has(Fault::SlowSync);
         let done = match self.rng.below(1_000) {
             0..90 => self.client_step(),
@@ -184,7 +202,8 @@ impl World {
             800..880 => self.answer_step(),
             880..920 => self.net_step(),
             920..950 => self.load_step(),
-            950..975 => self.clock_step(),
+            950..970 => self.clock_step(),
+            970..975 => self.plan.has(Fault::SettleLate) && self.settle_step(),
             975..988 => self.tick_step(),
             _ => self.fault_step(),
         };
@@ -212,7 +231,10 @@ impl World {
             episode_limit: self.plan.episode_limit,
             activity_limit: self.plan.activity_limit,
             unknown_wait: self.plan.unknown_wait,
-            evict_at_once: self.plan.evict_at_once,
+            resident: self.plan.resident,
+            idle_after: self.plan.idle_after,
+            timer_window: self.plan.timer_window,
+            history_chunk: self.plan.history_chunk,
         }
     }
 
@@ -237,8 +259,11 @@ impl World {
                 hub.parts.push(Part::new(PartitionId(id as u32), slots));
             }
         }
+        self.take_over_connections();
+        let (moment, sequence) = (self.moment(), self.durable.ever.sequence);
         for old in &mut self.hubs {
             old.deposed = true;
+            old.deposed_at.get_or_insert((moment, sequence));
             for part in &mut old.parts {
                 part.lost = true;
             }
@@ -295,7 +320,7 @@ impl World {
                 );
                 let expected = expected.expect("it matches");
                 self.durable.apply(&expected.checkpoint, None);
-                self.journaled += 1;
+                self.submitted.durable.push(position);
                 tell!(self, "checkpoint {number} of partition {} is durable", partition.0);
                 self.report(epoch, Report::Committed(number, position));
             }
@@ -308,10 +333,18 @@ impl World {
                 self.report(epoch, Report::Refused);
             }
             Event::Loaded { partition, id, image } => {
-                let expected = self.durable.image(id.as_str());
-                compare("what is loaded is what is durable", id.as_str(), &image.as_deref(), &expected.as_ref());
                 let hub = self.hubs.iter().position(|hub| hub.loading_for == Some(partition)).unwrap_or(self.owner());
                 let slow = self.plan.has(Fault::SlowLoad) && !self.quiet;
+                let core =
+                    self.hubs[hub].parts.iter().find(|part| part.id == partition).and_then(|part| part.core.as_ref());
+                if core.is_some_and(|core| core.has_in_memory(&id)) {
+                    self.cover.count("a history is loaded again");
+                    let expected = self.in_tables().image(id.as_str());
+                    compare("what is loaded is what is settled", id.as_str(), &image.as_deref(), &expected.as_ref());
+                } else {
+                    let expected = self.durable.image(id.as_str());
+                    compare("what is loaded is what is durable", id.as_str(), &image.as_deref(), &expected.as_ref());
+                }
                 let part = self.hubs[hub].parts.iter_mut().find(|part| part.id == partition);
                 if let Some(part) = part {
                     if slow {
@@ -325,7 +358,7 @@ impl World {
             Event::Timers { partition, due } => {
                 if let Some((slots, window)) = self.expected_timers.take() {
                     let mine = |slot: u32| slots.iter().any(|owned| u32::from(owned.0) == slot);
-                    let expected = self.durable.timers(mine, window);
+                    let expected = self.in_tables().timers(mine, window);
                     compare("timers that are read are what is durable", "timers", &Some(&due.timers), &Some(&expected));
                 }
                 let hub = self.owner();
@@ -333,8 +366,9 @@ impl World {
                     part.reports.push_back(Report::Timers(due));
                 }
             }
-            Event::Queried { .. } => {}
+            Event::Queried { query, page } => self.listed(query.0, page),
             Event::Settled(position) => {
+                self.noted_settled();
                 for hub in &mut self.hubs {
                     for part in &mut hub.parts {
                         part.reports.push_back(Report::Settled(position));
@@ -342,12 +376,10 @@ impl World {
                 }
             }
             Event::Failed(failure) => {
-                ensure!(
-                    self.plan.has(Fault::FailedSync) || self.plan.has(Fault::FailedWrite),
-                    "the store works",
-                    "{failure}"
-                );
-                ensure!(failure.reason.contains("lets fail"), "the store works", "{failure}");
+                let disk = self.plan.has(Fault::FailedSync) || self.plan.has(Fault::FailedWrite);
+                let meant = (disk && failure.reason.contains("lets fail"))
+                    || (self.plan.has(Fault::DiesRecycling) && failure.reason.contains("the process has ended"));
+                ensure!(meant, "the store works", "{failure}");
                 self.failed = true;
             }
         }
@@ -362,25 +394,6 @@ impl World {
         if let Some(part) = parts.find(|part| part.epoch == Some(epoch)) {
             part.reports.push_back(report);
         }
-    }
-
-    /// One write or one sync of the store.
-    pub(crate) fn store_step(&mut self) -> bool {
-        if self.happens(Fault::FailedSync, 12) {
-            self.cover.count("fault: FailedSync");
-            self.disk.set_faults(Faults { fail_syncs: true, ..Faults::default() });
-        } else if self.happens(Fault::FailedWrite, 12) {
-            self.cover.count("fault: FailedWrite");
-            self.disk.set_faults(Faults { fail_writes: true, ..Faults::default() });
-        }
-        let stepped = self.store.step();
-        self.disk.set_faults(Faults::default());
-        self.take_events();
-        if self.failed {
-            tell!(self, "the store fails");
-            self.crash(None);
-        }
-        stepped
     }
 
     /// Submits a checkpoint of a partition.
@@ -403,7 +416,7 @@ impl World {
                 messages: &self.durable.ever.messages,
             };
             self.ahead.apply(&checkpoint, Some(judge));
-            self.journal.push((epoch.0, checkpoint.clone()));
+            self.submitted.all.push((epoch.0, checkpoint.clone()));
             self.pending.push_back(Pending { epoch: epoch.0, checkpoint: checkpoint.clone() });
         } else {
             self.cover.count("fault: a deposed owner writes");
@@ -414,15 +427,16 @@ impl World {
 
     /// The process dies, and perhaps the power goes; then it begins again.
     pub(crate) fn crash(&mut self, power: Option<bool>) {
-        for hub in std::mem::take(&mut self.hubs) {
-            for worker in hub.workers.into_values().filter(|worker| !worker.in_process) {
-                let answers = worker.items.iter().map(|item| Answer::Abandoned(item.token, "late".into()));
-                self.strays.extend(answers);
-            }
-            self.strays.extend(hub.answers.into_iter().map(|(_, answer)| answer));
+        let moment = self.moment();
+        for hub in (0..self.hubs.len()).rev() {
+            self.lose_workers(hub);
+            let answers = std::mem::take(&mut self.hubs[hub].answers);
+            self.strays.extend(answers.into_iter().map(|(_, post)| Post { lost: Some(moment), ..post }));
+            self.hubs.pop();
         }
-        self.strays.truncate(20);
+        self.forget_strays();
         self.calls.clear();
+        self.lists.clear();
         self.failed = false;
         self.disk.kill();
         self.disk.set_faults(Faults::default());
@@ -435,58 +449,11 @@ impl World {
                 (false, _) => Fate::Lost,
             });
         }
-        let opened = open_store(&self.disk, self.plan.segment);
+        let left = read_what_is_left(&self.disk, &self.plan);
+        let opened = open_store(&self.disk, &self.plan);
         (self.store, self.events) = opened.unwrap_or_else(|error| fail("the store opens after a crash", error));
-        self.recover();
+        self.recover(left);
         self.start_hub();
-    }
-
-    /// Compares what the journal still holds with what was submitted, and goes on from there.
-    fn recover(&mut self) {
-        let found = read_journal(&self.disk, self.plan.segment);
-        ensure!(
-            found.len() >= self.journaled,
-            "what was durable is found again",
-            "{} checkpoints of {} that were durable",
-            found.len(),
-            self.journaled
-        );
-        for (place, ((epoch, checkpoint), (was_epoch, was))) in found.iter().zip(&self.journal).enumerate() {
-            ensure!(
-                epoch == was_epoch && checkpoint == was,
-                "the journal holds what was submitted",
-                "at {place}: checkpoint {} of {epoch}, and submitted was {} of {was_epoch}",
-                checkpoint.number,
-                was.number
-            );
-        }
-        ensure!(
-            found.len() <= self.journal.len(),
-            "the journal holds what was submitted",
-            "{} checkpoints, and {} were submitted",
-            found.len(),
-            self.journal.len()
-        );
-        for pending in self.pending.drain(..).take(found.len() - self.journaled) {
-            self.durable.apply(&pending.checkpoint, None);
-        }
-        self.journaled = found.len();
-        self.journal.truncate(found.len());
-        self.ahead = self.durable.clone();
-    }
-
-    /// At the end: a store opened from the same bytes has the same rows.
-    pub(crate) fn compare_recovery(&mut self) {
-        let copy = self.disk.copy();
-        let opened = open_store(&copy, self.plan.segment);
-        let (again, events) = opened.unwrap_or_else(|error| fail("the store opens after a crash", error));
-        let ids: Vec<String> = self.durable.by_id.keys().cloned().collect();
-        for id in ids {
-            again.load(PartitionId(0), id.as_str().into());
-            let event = events.lock().unwrap_or_else(PoisonError::into_inner).pop_back();
-            let Some(Event::Loaded { image, .. }) = event else { fail("loads are answered", format!("{event:?}")) };
-            compare("recovery gives the same state", &id, &image.as_deref(), &self.durable.image(&id).as_ref());
-        }
     }
 
     /// A client is told.
@@ -501,7 +468,7 @@ impl World {
         let moment = Moment {
             durable: &self.durable,
             now: self.now,
-            deposed: self.hubs[hub].deposed,
+            deposed: self.hubs[hub].deposed_at.map(|(_, sequence)| sequence),
             steady: !self.plan.has(Fault::ClockBack),
         };
         moment.check(&call, reply);
@@ -528,49 +495,8 @@ impl World {
     }
 }
 
-fn compare<T: PartialEq + std::fmt::Debug>(check: &'static str, what: &str, found: &T, expected: &T) {
+pub(crate) fn compare<T: PartialEq + std::fmt::Debug>(check: &'static str, what: &str, found: &T, expected: &T) {
     ensure!(found == expected, check, "{what}: {found:?}\n   instead of {expected:?}");
-}
-
-type Store = (Arc<Memory>, Arc<Mutex<VecDeque<Event>>>);
-
-fn sizes(segment: u64) -> SegmentSizes {
-    SegmentSizes { first: segment, next: segment * 2 }
-}
-
-fn open_store(disk: &Disk, segment: u64) -> Result<Store, String> {
-    let options = MemoryOptions {
-        store: StoreId(7),
-        sizes: sizes(segment),
-        in_steps: true,
-        settles_late: false,
-        keeps_journal: true,
-    };
-    let memory = Arc::new(Memory::open(disk.boot(), options).map_err(|error| error.to_string())?);
-    let events = Arc::new(Mutex::new(VecDeque::new()));
-    let into = events.clone();
-    memory.listen(Arc::new(move |event| into.lock().unwrap_or_else(PoisonError::into_inner).push_back(event)));
-    Ok((memory, events))
-}
-
-/// The checkpoints in a journal, read with its own reader.
-fn read_journal(disk: &Disk, segment: u64) -> Vec<(u32, Checkpoint)> {
-    let mut opening = Opening::new(Position(0), sizes(segment));
-    let mut found = Vec::new();
-    for file in disk.list() {
-        if segment_number(&file).is_none() {
-            continue;
-        }
-        let bytes = disk.read(&file).unwrap_or_else(|error| fail("the disk reads", error.to_string()));
-        let records = opening.segment(&file, bytes);
-        let records = records.unwrap_or_else(|error| fail("the store opens after a crash", error.to_string()));
-        for (_, record) in records {
-            if let Record::Checkpoint { epoch, checkpoint, .. } = record {
-                found.push((epoch.0, checkpoint));
-            }
-        }
-    }
-    found
 }
 
 pub(crate) fn verb(request: &duramen_core::request::Request) -> &'static str {
@@ -583,6 +509,7 @@ pub(crate) fn verb(request: &duramen_core::request::Request) -> &'static str {
         Request::Suspend { .. } => "suspend",
         Request::Resume { .. } => "resume",
         Request::Terminate { .. } => "terminate",
+        Request::End { .. } => "end",
         Request::Rewind { .. } => "rewind",
         Request::Restart { .. } => "restart",
         Request::Purge(_) => "purge",

@@ -1,7 +1,7 @@
 //! The process that is killed.
 
 use crate::desk::Desk;
-use crate::house::{Manner, gates, open_hub, run_worker};
+use crate::house::{Manner, gates, is_busy, open_hub, run_worker};
 use crate::known::Known;
 use crate::load::Load;
 use crate::phase::{Listener, Mark, Phase};
@@ -31,7 +31,7 @@ async fn live(orders: Orders) -> Result<(), Box<dyn Error>> {
     let Orders { folder, seed, life, partitions } = orders;
     let phase = Phase::Opening;
     Mark { phase, begins: true }.tell();
-    let hub = open_hub(&folder, Manner { partitions, evict: life % 2 == 0 }).await?;
+    let hub = open_hub(&folder, Manner { partitions, evict: life % 2 == 0, busy: is_busy(life) }).await?;
     Mark { phase, begins: false }.tell();
 
     let (lines, _) = witness::read(&folder)?;

@@ -101,7 +101,7 @@ impl Desk {
     /// Purges an instance that has ended.
     pub(crate) async fn purge(&self, id: &str, key: &str) -> Result<(), Refusal> {
         self.witness.note(&Line::Purging { id: id.to_owned(), key: key.to_owned() });
-        match self.hub.request(Request::Purge(InstanceId::new(id))).await {
+        match self.hub.request(Request::Purge(InstanceId::new(id).into())).await {
             Reply::Purged(_) => {
                 self.witness.note(&Line::Purged { id: id.to_owned(), key: key.to_owned() });
                 Ok(())

@@ -27,7 +27,7 @@ struct Victim<'a> {
     started: Instant,
     marks: Receiver<(Instant, Mark)>,
     /// When phases began that have not ended. Fillings and changes can overlap.
-    open: [Vec<Instant>; 3],
+    open: [Vec<Instant>; Phase::COUNT],
     tally: &'a mut Tally,
 }
 

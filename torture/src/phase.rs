@@ -19,16 +19,36 @@ pub(crate) enum Phase {
     Filling,
     /// The first batch of a segment is written.
     Changing,
+    /// What is durable is written to the tables.
+    Settling,
+    /// A segment whose batches are all settled is taken back into use.
+    Recycling,
+    /// What was settled is moved to where it stays, and space is given back.
+    Tidying,
 }
 
 impl Phase {
-    pub(crate) const ALL: [Self; 3] = [Self::Opening, Self::Filling, Self::Changing];
+    pub(crate) const COUNT: usize = 6;
+    pub(crate) const ALL: [Self; Self::COUNT] =
+        [Self::Opening, Self::Filling, Self::Changing, Self::Settling, Self::Recycling, Self::Tidying];
+
+    /// Those that come again and again in a life in which settling is busy, or is not: where segments are
+    /// recycled all the time few are filled.
+    pub(crate) fn of_life(busy: bool) -> &'static [Self] {
+        match busy {
+            true => &[Self::Opening, Self::Settling, Self::Recycling, Self::Tidying],
+            false => &[Self::Opening, Self::Filling, Self::Changing],
+        }
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Opening => "opening",
             Self::Filling => "filling",
             Self::Changing => "changing",
+            Self::Settling => "settling",
+            Self::Recycling => "recycling",
+            Self::Tidying => "tidying",
         }
     }
 
@@ -41,6 +61,9 @@ impl Phase {
         match name {
             "fill_segment" => Some(Self::Filling),
             "change_segment" => Some(Self::Changing),
+            "settle" => Some(Self::Settling),
+            "recycle_segment" => Some(Self::Recycling),
+            "tidy" => Some(Self::Tidying),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 use crate::aim::Tally;
 use crate::arguments::Partitions;
 use crate::child::Orders;
+use crate::house::is_busy;
 use crate::killer::kill_one;
 use crate::known::Counts;
 use crate::phase::Phase;
@@ -20,7 +21,7 @@ use std::time::Instant;
 const SHOWN: usize = 20;
 
 /// Of so many kills at least one must fall into each phase, in a run that is long enough to say so.
-const KILLS_PER_HIT: u64 = 15;
+const KILLS_PER_HIT: u64 = 25;
 /// A shorter run can miss a phase by chance.
 const LONG: u64 = 100;
 
@@ -127,7 +128,7 @@ fn kill_all(
 ) -> Result<(), Box<dyn Error>> {
     let seed = rng.next();
     for (life, number) in (1..).zip(numbers) {
-        let aim = tally.aim(number, rng);
+        let aim = tally.aim(number, is_busy(life), rng);
         let orders = Orders { folder: folder.to_owned(), seed, life, partitions: partitions.of(life) };
         kill_one(&orders, aim, tally)
             .map_err(|error| format!("kill {} in {}: {error}", number + 1, folder.display()))?;

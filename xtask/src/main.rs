@@ -1,6 +1,10 @@
 //! Chores of the repository: `cargo xtask VERB`.
 
 mod conformance;
+mod dist;
+mod folder;
+mod mutants;
+mod newcomer;
 mod pure;
 
 use std::path::{Path, PathBuf};
@@ -8,8 +12,11 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask VERB
 
+  dist         build the wheel that `pip install` takes, into target/wheels
+  newcomer     do what README tells those who come from other languages, with that wheel
+  conformance  run the published SDKs of other languages against the server (--help says more)
   pure         prove that duramen-core has no std, clock, randomness or hash order in it
-  conformance  the published SDKs of other languages against the server (--help says more)
+  mutants      change core in small ways, and see that its tests or the simulator notice
   ci           what .ci/run does
   nightly      the same with larger numbers, 20,000 seeds of the simulator, 1,000 kills: takes hours";
 
@@ -17,7 +24,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let verb: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match verb.as_slice() {
+        ["dist"] => dist::dist(dist::Profile::Release).map(drop),
+        ["newcomer"] => newcomer::newcomer(),
         ["pure"] => pure::run(&root()),
+        ["mutants", arguments @ ..] => mutants::run(&root(), arguments),
         ["conformance", rest @ ..] => conformance::run(&root(), rest),
         ["ci"] => run(Command::new("bash").arg(".ci/run")),
         ["nightly"] => nightly(),

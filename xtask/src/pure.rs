@@ -4,8 +4,9 @@
 //! The last is the strong one. std defines the panic handler, so a crate that defines another does not compile when
 //! std is anywhere among its dependencies; no bare-metal target has to be installed for that.
 
+use crate::folder::{collect_sources, read};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Words that have no business in the core, and what to use.
@@ -97,21 +98,6 @@ fn without_texts(line: &str) -> String {
     line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
 }
 
-fn collect_sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
-    let entries = fs::read_dir(folder).map_err(|error| format!("failed to read {}: {error}", folder.display()))?;
-    for entry in entries {
-        let path = entry.map_err(|error| error.to_string())?.path();
-        let for_tests = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
-        if path.is_dir() && !for_tests {
-            collect_sources(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !for_tests {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(())
-}
-
 /// Compiles the core beside a panic handler, in a package of its own under `target`, with the repository's lock file.
 fn compile_without_std(root: &Path, core: &Path) -> Result<(), String> {
     let folder = root.join("target/pure");
@@ -141,10 +127,6 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     } else {
         Err(format!("cargo {}: {}\n{}", arguments.join(" "), output.status, String::from_utf8_lossy(&output.stderr)))
     }
-}
-
-fn read(file: &Path) -> Result<String, String> {
-    fs::read_to_string(file).map_err(|error| format!("failed to read {}: {error}", file.display()))
 }
 
 fn write(file: &Path, text: &str) -> Result<(), String> {

@@ -11,6 +11,7 @@ use duramen_core::checkpoint::{
     Arrived, Change, Checkpoint, Head, HistoryParts, PairMark, Part, Place, Purged, Sent, Tail, Taken, Task, TaskKey,
     Text, Timer, TimerKey,
 };
+use duramen_core::planted::{self, Bug};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
@@ -274,7 +275,7 @@ impl<R: Rows> Folding<'_, R> {
             self.changes.instances.insert(birth, InstanceChange::Gone);
         }
         self.close_run(run);
-        if !duramen_core::planted::has(duramen_core::planted::Bug::PurgeLeavesTask) {
+        if !planted::has(Bug::PurgeLeavesTask) {
             drop_range(&mut self.changes.tasks, tasks_of(birth));
         }
         Ok(())

@@ -48,6 +48,8 @@ pub struct Faults {
     /// Every sync fails. What it should have made durable stays in the page cache, which forgets
     /// that it is not on disk: a later sync succeeds and writes nothing of it.
     pub fail_syncs: bool,
+    /// The process ends before its operation after so many more: that and all that follow are not done.
+    pub dies_after: Option<u64>,
     /// Bytes that files may have in all; a file that would exceed them cannot be made.
     pub capacity: Option<u64>,
 }
@@ -103,9 +105,10 @@ impl Disk {
     /// Carries out an operation.
     pub fn perform(&self, io: &Io) -> io::Result<()> {
         let mut state = self.state();
-        if state.life != self.life {
+        if state.life != self.life || state.faults.dies_after == Some(0) {
             return Err(io::Error::other("the process has ended"));
         }
+        state.faults.dies_after = state.faults.dies_after.map(|left| left - 1);
         state.perform(io)
     }
 

@@ -1,6 +1,7 @@
 //! Who may write: one writer per slot, under an epoch that no other has (invariant 3).
 
 use duramen_core::ids::{Epoch, PartitionId, Slot};
+use duramen_core::planted::{self, Bug};
 use std::collections::HashMap;
 
 /// The leases of one store. Epochs come from one counter, so an epoch alone names a lease.
@@ -54,7 +55,7 @@ impl Leases {
                 Ok(())
             }
             Some(lease) => Err(format!("checkpoint {number} of epoch {} does not follow {}", epoch.0, lease.last)),
-            None if duramen_core::planted::has(duramen_core::planted::Bug::DeposedAppend) => Ok(()),
+            None if planted::has(Bug::DeposedAppend) => Ok(()),
             None => Err(format!("epoch {} is not the newest of its slots; another owner has taken them", epoch.0)),
         }
     }

@@ -31,6 +31,11 @@ pub struct Query {
     pub limit: usize,
     /// Where the page before ended.
     pub after: Option<Cursor>,
+    /// Only heads and tails are wanted: inputs, outputs, custom statuses and last events may be left out.
+    pub bare: bool,
+    /// The rows are wanted as they are settled now, without waiting for what is not: they are hints.
+    /// [`Page::as_of`] is not said then.
+    pub hints: bool,
 }
 
 /// The order of a list. A cursor is a position in it, valid with any page size.

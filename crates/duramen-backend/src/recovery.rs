@@ -7,6 +7,7 @@ use crate::rows::{Rows, RowsError, Standing};
 use crate::settler::Settler;
 use bytes::Bytes;
 use duramen_core::ids::{Epoch, Position, StoreId};
+use duramen_core::planted::{self, Bug};
 
 /// Why a store is not opened.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -87,8 +88,13 @@ impl<R: Rows> Recovery<R> {
     /// Reads the segment of the next number.
     pub fn segment(&mut self, file: &str, bytes: Bytes) -> Result<(), RecoveryError> {
         let settled = self.standing.map_or(Position(0), |standing| standing.position);
-        for (position, record) in self.opening.segment(file, bytes)? {
-            if position <= settled && !duramen_core::planted::has(duramen_core::planted::Bug::AppliedTwice) {
+        let records = self.opening.segment(file, bytes)?;
+        if let Some(gap) = self.opening.gap() {
+            // Nothing behind it fits the tables.
+            return Err(gap.into());
+        }
+        for (position, record) in records {
+            if position <= settled && !planted::has(Bug::AppliedTwice) {
                 continue;
             }
             match record {

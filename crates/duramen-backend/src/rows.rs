@@ -54,7 +54,11 @@ pub trait Rows: Send + Sync {
     /// What is under way in these slots.
     fn outstanding(&self, slots: &[Slot]) -> Result<Outstanding, RowsError>;
 
-    /// Timers of a stretch in these slots; at most [`TIMER_PAGE`] are looked at.
+    /// Timers of a stretch in these slots; at most [`TIMER_PAGE`] are looked at. The page that ends the
+    /// stretch (`next` is absent) says in `beyond` when the first timer that is due at or after
+    /// `window.before` is due, of these slots or of any: a partition asks for nothing more before that
+    /// comes near, so it must not be later than the first in these slots, and is absent only when there
+    /// is none in them. Pages with a `next` leave it absent.
     fn timers(&self, slots: &[Slot], window: TimerWindow) -> Result<DueTimers, RowsError>;
 
     /// Whether writes take their time, so that the journal on the same disk is not disturbed, or are

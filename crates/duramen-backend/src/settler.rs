@@ -135,6 +135,9 @@ impl<R: Rows> Settler<R> {
         // Another thread may deliver an event as soon as it is put in, and whoever has heard it must
         // find its checkpoint in a query; so the lock is held until both are in.
         let mut waiting = self.waiting();
+        // A lease is answered after a settle, and a position stands for a whole batch: so all of the
+        // batch is folded before its leases.
+        let mut leases = Vec::new();
         for submitted in batch {
             match submitted {
                 Submitted::Append { partition, epoch, checkpoint } => {
@@ -147,10 +150,11 @@ impl<R: Rows> Settler<R> {
                 }
                 Submitted::Lease { partition, epoch, slots } => {
                     waiting.leases += 1;
-                    waiting.durable.push_back(Durable::Lease { position, partition, epoch, slots });
+                    leases.push(Durable::Lease { position, partition, epoch, slots });
                 }
             }
         }
+        waiting.durable.extend(leases);
         waiting.end = waiting.end.max(position);
         self.outlet.put(events);
     }
@@ -277,7 +281,7 @@ impl<R: Rows> Settler<R> {
     /// Takes a query, and says whether a settle has to come first.
     pub fn query(&self, query: QueryId, what: Query) -> bool {
         let mut waiting = self.waiting();
-        let end = waiting.end;
+        let end = if what.hints { waiting.settled } else { waiting.end };
         waiting.queries.push((end, query, what));
         waiting.settled < end && waiting.bytes > 0
     }
@@ -341,4 +345,30 @@ fn of_rows(what: &str, error: RowsError) -> Failure {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::Sample;
+    use crate::tables::Tables;
+
+    /// What stands behind a lease in its batch is in the rows when they say that the batch is.
+    #[test]
+    fn a_position_stands_for_a_whole_batch() {
+        let standing = Standing { store: StoreId(1), position: Position(0), epoch: Epoch(0) };
+        let rows = Tables::default();
+        let settler = Settler::new(rows.clone(), standing);
+        let append = |number, id: &str| {
+            let deltas = Sample::new(id, number).start(b"<".as_slice().into());
+            let checkpoint = Checkpoint { number, deltas }.into();
+            Submitted::Append { partition: PartitionId(0), epoch: Epoch(1), checkpoint }
+        };
+        let lease = Submitted::Lease { partition: PartitionId(1), epoch: Epoch(2), slots: vec![Slot(7)] };
+        settler.committed(vec![append(1, "before"), lease, append(2, "behind")], Position(5));
+        assert!(matches!(settler.fold(), Settled::Done));
+        let stands = rows.standing().expect("they can be read").expect("the lease was settled");
+        assert_eq!((stands.position, stands.epoch), (Position(5), Epoch(2)));
+        assert!(["before", "behind"].iter().all(|id| rows.load(id).expect("it can be read").is_some()));
+    }
 }

@@ -371,6 +371,9 @@ pub struct Task {
     /// Whether the task is open already and is written again. Not kept in its row.
     #[prost(bool, tag = "9")]
     pub again: bool,
+    /// The event id of its TaskScheduled.
+    #[prost(sint32, tag = "10")]
+    pub action: i32,
 }
 
 /// Names a timer.
@@ -517,6 +520,8 @@ pub struct Queued {
     pub name: String,
     /// The version that it runs as.
     pub runs_as: Option<String>,
+    /// The event id of its TaskScheduled.
+    pub action: i32,
 }
 
 /// A stretch of timers: those due before a time, behind a place.
@@ -544,4 +549,7 @@ pub struct DueTimers {
     pub timers: Vec<(String, Timer)>,
     /// Where to go on; absent when the stretch is done.
     pub next: Option<TimerPlace>,
+    /// Once the stretch is done: nothing settled in these slots that is behind the stretch is due
+    /// before this; absent when nothing is behind it. It may be earlier than the first timer there.
+    pub beyond: Option<Time>,
 }

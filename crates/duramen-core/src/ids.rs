@@ -86,12 +86,26 @@ impl Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Run(pub u64);
 
+impl Run {
+    /// The lease under which the run began.
+    pub fn epoch(self) -> Epoch {
+        Epoch((self.0 >> 40) as u32)
+    }
+}
+
 /// The run of an instance's first generation, which ContinueAsNew and rewind keep.
 pub type Birth = Run;
 
 /// Names a work item that is with a worker. Drawn from the same counter as [`Run`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
+
+impl Token {
+    /// The lease under which the token was given out.
+    pub fn epoch(self) -> Epoch {
+        Epoch((self.0 >> 40) as u32)
+    }
+}
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

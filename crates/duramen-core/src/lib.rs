@@ -32,5 +32,6 @@ pub mod partition;
 pub mod planted;
 pub mod replay;
 pub mod request;
+mod row;
 pub mod time;
 pub mod work;

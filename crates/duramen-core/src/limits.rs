@@ -27,14 +27,22 @@ pub const TERMINATE_PATIENCE: Duration = Duration::from_secs(10);
 pub const EPISODE_TIME_LEAD: Duration = Duration::from_secs(60);
 /// The longest pause before an item that came back is handed out again.
 pub const REDELIVERY_PAUSE: Duration = Duration::from_secs(60);
+/// How long an item that may be out elsewhere is kept from a connection that has not shown a token.
+pub const UNSHOWN_PAUSE: Duration = Duration::from_secs(2);
 /// How often an outbox with unacknowledged messages is sent again.
 pub const RESEND_EVERY: Duration = Duration::from_secs(1);
+/// Items of a kind on their way to the connection of a worker that takes as many as there are.
+pub const SEND_WINDOW: usize = 64;
 /// Characters of an instance id (Durable Functions allows 256, the hosted scheduler 100).
 pub const INSTANCE_ID_CHARS: usize = 256;
 /// Bytes of the name of a function, an event or a tag.
 pub const NAME_BYTES: usize = 1_024;
 /// Bytes of one payload (input, output, event, custom status).
 pub const PAYLOAD_BYTES: usize = 32 << 20;
+/// Instances and timers that leave memory in one go.
+pub const LEAVE_AT_A_TIME: usize = 1_024;
+/// Loads under way beyond which timers that are due wait.
+pub const LOADS_UNDER_WAY: usize = 1_024;
 /// Generations of parents above a child. A deeper tree is taken for a recursion without end.
 pub const CHILD_DEPTH: u32 = 256;
 
@@ -47,9 +55,17 @@ pub struct Settings {
     pub activity_limit: Option<Duration>,
     /// How long a wait for an instance that does not exist is held.
     pub unknown_wait: Duration,
-    /// Evict every instance as soon as it may leave memory, instead of when it has been idle for a
-    /// while. For tests: it makes loading as frequent as it can be.
-    pub evict_at_once: bool,
+    /// How long an instance that is settled stays in memory after it was last touched.
+    pub idle_after: Duration,
+    /// How many instances may be in memory: of more, those that are settled and not under way leave
+    /// at once, the one that was touched first before the others. With 0 every instance leaves as
+    /// soon as it may, which makes loading as frequent as it can be.
+    pub resident: usize,
+    /// How far ahead timers are in memory; at least a millisecond.
+    pub timer_window: Duration,
+    /// History events that are kept in memory, of those that are settled, while a worker holds an
+    /// instance's session: beyond twice as many the oldest leave. At least 1.
+    pub history_chunk: usize,
 }
 
 impl Default for Settings {
@@ -58,7 +74,10 @@ impl Default for Settings {
             episode_limit: Duration::from_secs(300),
             activity_limit: None,
             unknown_wait: Duration::from_secs(60),
-            evict_at_once: false,
+            idle_after: Duration::from_secs(10),
+            resident: 10_000,
+            timer_window: Duration::from_secs(60),
+            history_chunk: 256,
         }
     }
 }

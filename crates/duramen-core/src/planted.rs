@@ -1,5 +1,20 @@
 //! Bugs that can be switched on, to see that the simulator's checks find them. Without the feature
 //! `planted` none of them exists.
+//!
+//! Where one is, a line of `planted!` says what it does; where that is a value, a function of this
+//! module has its name.
+
+use crate::ids::{Birth, Epoch, Slot};
+use crate::time::Time;
+use core::time::Duration;
+
+/// `planted!(Bug => what it does)`: does it while the bug is switched on.
+macro_rules! planted {
+    ($bug:ident => $($does:tt)+) => {
+        if $crate::planted::has($crate::planted::Bug::$bug) { $($does)+; }
+    };
+}
+pub(crate) use planted;
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +68,21 @@ pub enum Bug {
     WaitersLeft,
     /// A timer fires early.
     TimerEarly,
+    /// A connection that has shown no token gets two items that it cannot tell apart.
+    BookingIgnored,
+    /// What may be out elsewhere goes at once to a connection that has shown no token.
+    PauseIgnored,
+    /// The child of an action whose id was used before is taken for new.
+    ChildTakenForNew,
+    /// An episode that never came back is handed out again.
+    WrittenOffAgain,
+    /// A second worker's answer is taken while the first is at it.
+    SecondAnswer,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
         Self::EffectBeforeDurable,
         Self::OldToken,
         Self::InboxDroppedAtContinueAsNew,
@@ -82,7 +107,37 @@ impl Bug {
         Self::CreditLost,
         Self::WaitersLeft,
         Self::TimerEarly,
+        Self::BookingIgnored,
+        Self::PauseIgnored,
+        Self::ChildTakenForNew,
+        Self::WrittenOffAgain,
+        Self::SecondAnswer,
     ];
+}
+
+/// How long before it is due a timer fires.
+pub(crate) fn early() -> Duration {
+    if has(Bug::TimerEarly) { Duration::from_secs(1) } else { Duration::ZERO }
+}
+
+/// Whether a timer that is still outstanding is forgotten.
+pub(crate) fn loses_timer(due: Time, now: Time) -> bool {
+    has(Bug::TimerLost) && due.since(now) > Duration::from_secs(10)
+}
+
+/// The instance that the result of an activity goes to, if its id has begun anew.
+pub(crate) fn answered(birth: Birth, anew: impl FnOnce() -> Option<Birth>) -> Birth {
+    if has(Bug::ReplacedActivityAnswers) { anew().unwrap_or(birth) } else { birth }
+}
+
+/// The lease that a session names.
+pub(crate) fn session_epoch(epoch: Epoch) -> Epoch {
+    if has(Bug::SessionSurvivesLease) { Epoch(1) } else { epoch }
+}
+
+/// The pair under which a message is numbered.
+pub(crate) fn numbered_as(pair: (Slot, Slot)) -> (Slot, Slot) {
+    if has(Bug::SequencePerPartition) { (Slot(0), pair.1) } else { pair }
 }
 
 #[cfg(feature = "planted")]

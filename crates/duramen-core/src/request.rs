@@ -1,7 +1,9 @@
 //! What a client can ask of a partition, and what it is told.
 
-use crate::ids::{Birth, InstanceId};
+use crate::checkpoint::{Head, Tail};
+use crate::ids::{Birth, InstanceId, Run};
 use crate::limits::BadInput;
+use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -54,6 +56,13 @@ pub enum Request {
         /** With its children. */
         recurse: bool,
     },
+    /// End an instance at once, without its worker: as terminated, its children left alone.
+    End {
+        /** The target. */
+        id: InstanceId,
+        /** Becomes its output. */
+        output: Option<String>,
+    },
     /// Rewind a failed instance to where it failed.
     Rewind {
         /** The target. */
@@ -69,7 +78,7 @@ pub enum Request {
         new_id: Option<InstanceId>,
     },
     /// Remove an instance that has ended.
-    Purge(InstanceId),
+    Purge(PurgeOne),
     /// The history of the current execution.
     History(InstanceId),
 }
@@ -97,6 +106,48 @@ pub enum OnExisting {
     AttachAny,
     /// Replace it when its status is listed, refuse otherwise (the protocol's reuse policy).
     Replace(Vec<OrchestrationStatus>),
+    /// The same without asking that who replaces live ones lists TERMINATED too (the protocol's withdrawn
+    /// action TERMINATE).
+    ReplaceAny(Vec<OrchestrationStatus>),
+    /// Start nothing and answer with the one that exists when its status is listed, refuse otherwise (the
+    /// protocol's withdrawn action IGNORE).
+    AttachListed(Vec<OrchestrationStatus>),
+}
+
+/// A purge of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeOne {
+    /// The instance.
+    pub id: InstanceId,
+    /// Purge it only if it still is what a list has shown; `None` purges whatever has ended under the id.
+    pub seen: Option<Seen>,
+}
+
+impl<T: Into<InstanceId>> From<T> for PurgeOne {
+    fn from(id: T) -> Self {
+        Self { id: id.into(), seen: None }
+    }
+}
+
+/// What a list has shown of an instance that had ended. One that was replaced, or rewound, meanwhile is
+/// another one to whoever chose it from the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its birth.
+    pub birth: Birth,
+    /// How it had ended.
+    pub status: OrchestrationStatus,
+    /// When it had ended.
+    pub completed: Time,
+}
+
+impl Seen {
+    /// What a row shows, if it is one of an instance that has ended.
+    pub fn of(head: &Head, tail: &Tail) -> Option<Self> {
+        let completed = tail.completed.map(Time::from)?;
+        let status = OrchestrationStatus::try_from(tail.status).ok()?;
+        Some(Self { birth: Run(head.birth), status, completed })
+    }
 }
 
 /// A wait.

@@ -43,6 +43,16 @@ impl Time {
         Self { seconds, nanos: nanos % 1_000_000_000 }.min(Self::MAX)
     }
 
+    /// `self - duration`, or [`Time::MIN`].
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let borrow = u32::from(self.nanos < duration.subsec_nanos());
+        let whole = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let seconds = self.seconds.saturating_sub(whole).saturating_sub(i64::from(borrow));
+        let nanos = self.nanos + borrow * 1_000_000_000 - duration.subsec_nanos();
+        Self { seconds, nanos }.max(Self::MIN)
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         if self <= earlier {
@@ -79,6 +89,8 @@ mod tests {
         assert_eq!(later, Time::new(12, 150_000_000));
         assert_eq!(later.since(start), Duration::from_millis(1_250));
         assert_eq!(start.since(later), Duration::ZERO);
+        assert_eq!(later.minus(Duration::from_millis(1_250)), start);
+        assert_eq!(start.minus(Duration::from_millis(400)), Time::new(10, 500_000_000));
     }
 
     #[test]
@@ -93,5 +105,6 @@ mod tests {
     #[test]
     fn time_ends_with_the_year_9999() {
         assert_eq!(Time::EPOCH.plus(Duration::MAX), Time::MAX);
+        assert_eq!(Time::EPOCH.minus(Duration::MAX), Time::MIN);
     }
 }

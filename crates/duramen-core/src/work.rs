@@ -41,6 +41,16 @@ pub enum Work {
     Activity(ActivityWork),
 }
 
+impl Work {
+    /// Its kind.
+    pub fn kind(&self) -> WorkKind {
+        match self {
+            Self::Orchestrator(_) => WorkKind::Orchestrator,
+            Self::Activity(_) => WorkKind::Activity,
+        }
+    }
+}
+
 /// One episode of an orchestrator.
 #[derive(Clone, Debug)]
 pub struct OrchestratorWork {
@@ -115,6 +125,15 @@ impl Answer {
         }
     }
 
+    /// The kind of work that it is the outcome of; giving an item back is none.
+    pub fn kind(&self) -> Option<WorkKind> {
+        match self {
+            Self::Orchestrator(..) => Some(WorkKind::Orchestrator),
+            Self::Activity(..) => Some(WorkKind::Activity),
+            Self::Abandoned(..) | Self::WrittenOff(_) => None,
+        }
+    }
+
     /// Whether the answer is of the item's kind, and names no other instance than the item's: a
     /// worker that mixes up its tokens must not end someone else's item.
     pub(crate) fn may_be_about(&self, item: &crate::dispatch::Item) -> bool {
@@ -132,12 +151,18 @@ impl Answer {
 pub struct Announcement {
     /// Whether it lives and dies with the hub's process (invariant 1).
     pub in_process: bool,
-    /// How many orchestrator items it takes at a time.
+    /// How many orchestrator items it takes at a time, or [`Announcement::UNLIMITED`].
     pub orchestrators: usize,
-    /// How many activity items it takes at a time.
+    /// The same for activity items.
     pub activities: usize,
     /// What it can run; `None` means everything.
     pub filters: Option<Filters>,
+}
+
+impl Announcement {
+    /// As many as there are. Then only what has not left for the worker's connection is bounded, by
+    /// [`crate::limits::SEND_WINDOW`].
+    pub const UNLIMITED: usize = usize::MAX;
 }
 
 /// Which items a worker takes. Names are compared without case; an empty list of versions means any.

@@ -1,20 +1,21 @@
 //! What is done beside the writing: making segments ahead, and taking old ones out of use.
 
+use crate::shift::{Attendance, Shift};
 use duramen_backend::journal::Plan;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The orders for the thread that does it.
 #[derive(Default)]
 pub(crate) struct Chores {
+    pub(crate) shift: Shift,
     orders: Mutex<Orders>,
-    wake: Condvar,
 }
 
 #[derive(Default)]
 struct Orders {
     recycle: bool,
     plan: Option<Plan>,
-    closing: bool,
+    attendance: Attendance,
 }
 
 /// One thing to do.
@@ -27,23 +28,31 @@ pub(crate) enum Chore {
 
 impl Chores {
     pub(crate) fn recycle(&self) {
-        self.orders().recycle = true;
-        self.wake.notify_one();
+        let mut orders = self.orders();
+        orders.recycle = true;
+        self.shift.call(&mut orders.attendance);
     }
 
     pub(crate) fn prepare(&self, plan: Plan) {
-        self.orders().plan = Some(plan);
-        self.wake.notify_one();
+        let mut orders = self.orders();
+        orders.plan = Some(plan);
+        self.shift.call(&mut orders.attendance);
+    }
+
+    /// Has the thread look what there is.
+    pub(crate) fn begin(&self) {
+        self.shift.call(&mut self.orders().attendance);
     }
 
     pub(crate) fn close(&self) {
-        self.orders().closing = true;
-        self.wake.notify_one();
+        self.shift.close(&mut self.orders().attendance);
     }
 
-    /// Waits for something to do; `None` when the store is closing and all is done.
+    /// Waits for something to do; `None` when all is done and the thread is to end: the store is closing, or there was
+    /// nothing to do for a while.
     pub(crate) fn next(&self) -> Option<Chore> {
         let mut orders = self.orders();
+        let mut tired = false;
         loop {
             // Somebody may be waiting for a segment.
             if let Some(plan) = orders.plan.take() {
@@ -52,10 +61,11 @@ impl Chores {
             if std::mem::take(&mut orders.recycle) {
                 return Some(Chore::Recycle);
             }
-            if orders.closing {
+            if tired || orders.attendance.is_closing() {
+                orders.attendance.leave();
                 return None;
             }
-            orders = self.wake.wait(orders).unwrap_or_else(PoisonError::into_inner);
+            (orders, tired) = self.shift.idle(orders);
         }
     }
 

@@ -4,13 +4,16 @@ use crate::chores::{Chore, Chores};
 use crate::files::Files;
 use crate::pace::Pace;
 use crate::settle::Settles;
+use crate::shift::{Attendance, Shift};
 use duramen_backend::journal::{Frame, Io, Journal, Plan};
 use duramen_backend::leases::Leases;
 use duramen_backend::rows::Rows;
 use duramen_backend::settler::Settler;
 use duramen_backend::submission::{Queue, Submitted, fill};
 use duramen_backend::{Failure, Hurry};
+use duramen_core::ids::Position;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,9 +26,11 @@ pub(crate) struct Committer<R> {
     pub(crate) pace: Pace,
     pub(crate) settles: Settles,
     pub(crate) chores: Chores,
+    /// How many copies are being made of the journal: segments stay for them.
+    pub(crate) copies: AtomicUsize,
+    /// The writer thread.
+    pub(crate) shift: Shift,
     front: Mutex<Front>,
-    /// The writer thread waits here.
-    wake: Condvar,
     log: Mutex<Log>,
     /// Whoever needs a segment that is being made waits here.
     prepared: Condvar,
@@ -36,10 +41,10 @@ struct Front {
     queue: Queue,
     /// A batch is being written, by the writer thread or by a submitter.
     writing: bool,
-    closing: bool,
+    attendance: Attendance,
     /// The end of the journal has no mark, and when it was written.
     unmarked_since: Option<Instant>,
-    /// The writer waits without an end.
+    /// The writer waits for somebody, and not for a time.
     asleep: bool,
 }
 
@@ -62,14 +67,15 @@ impl<R: Rows> Committer<R> {
             pace,
             settles: Settles::default(),
             chores: Chores::default(),
+            copies: AtomicUsize::new(0),
             front: Mutex::new(Front {
                 queue: Queue::new(leases),
                 writing: false,
-                closing: false,
+                attendance: Attendance::default(),
                 unmarked_since,
                 asleep: false,
             }),
-            wake: Condvar::new(),
+            shift: Shift::default(),
             log: Mutex::new(Log { journal, frame: Frame::default(), preparing: false, gave_up: false }),
             prepared: Condvar::new(),
         }
@@ -79,7 +85,7 @@ impl<R: Rows> Committer<R> {
     /// do and no batch is on its way, because handing it over costs as much as a good disk's sync.
     pub(crate) fn submit(&self, hurry: Hurry, submit: impl FnOnce(&mut Queue) -> Result<(), Failure>) {
         let mut front = self.front();
-        if front.closing || self.settler.has_failed() {
+        if front.attendance.is_closing() || self.settler.has_failed() {
             return;
         }
         let alone = front.queue.is_empty() && !front.writing;
@@ -91,39 +97,45 @@ impl<R: Rows> Committer<R> {
         }
         if alone && hurry == Hurry::Idle && self.pace.has_room() {
             front = self.write(front);
-            if !front.queue.is_empty() || front.closing || front.asleep {
-                self.wake.notify_one();
+            // Somebody has to write what came meanwhile, and the mark.
+            if !front.queue.is_empty() || front.attendance.is_closing() || front.asleep || !front.attendance.is_there()
+            {
+                self.shift.call(&mut front.attendance);
             }
             drop(front);
             self.settler.outlet().deliver();
         } else if !front.writing {
-            self.wake.notify_one();
+            self.shift.call(&mut front.attendance);
         }
     }
 
     /// The writer thread.
     pub(crate) fn run(&self) {
         let mut front = self.front();
+        let mut tired = false;
         while !self.settler.has_failed() {
             if front.writing {
-                front = self.wait(front, None);
+                (front, _) = self.idle(front);
             } else if !front.queue.is_empty() {
                 drop(front);
                 self.await_room();
                 front = self.write(self.front());
                 drop(front);
                 self.settler.outlet().deliver();
-                front = self.front();
-            } else if front.closing {
-                drop(self.mark(front, true));
-                return;
+                (front, tired) = (self.front(), false);
+            } else if front.attendance.is_closing() {
+                front = self.mark(front, true);
+                break;
             } else if let Some(since) = front.unmarked_since {
                 let left = QUIET.saturating_sub(since.elapsed());
-                front = if left.is_zero() { self.mark(front, false) } else { self.wait(front, Some(left)) };
+                front = if left.is_zero() { self.mark(front, false) } else { self.shift.wait(front, left) };
+            } else if tired {
+                break;
             } else {
-                front = self.wait(front, None);
+                (front, tired) = self.idle(front);
             }
         }
+        front.attendance.leave();
     }
 
     /// The thread for everything else.
@@ -152,9 +164,10 @@ impl<R: Rows> Committer<R> {
     /// Takes segments out of use that hold nothing but what is settled.
     fn recycle(&self) {
         let settled = self.settler.settled();
-        loop {
+        while self.copies.load(Ordering::SeqCst) == 0 {
             let recycling = lock(&self.log).journal.recycle(settled);
             let Some(recycling) = recycling else { return };
+            let _recycle = tracing::debug_span!("recycle_segment").entered();
             if let Err(failure) = self.files.perform(&recycling.io) {
                 // The journal counts on it; half of it may be done.
                 self.settler.fail(failure);
@@ -165,10 +178,21 @@ impl<R: Rows> Committer<R> {
         }
     }
 
+    /// Where the batch at a position and all behind it are, up to the last that is written: segments,
+    /// and bytes of each.
+    pub(crate) fn holding(&self, position: Position) -> Vec<(u64, u64)> {
+        // A batch is written with the log locked, so none of these is half there.
+        lock(&self.log).journal.holding(position)
+    }
+
     /// Lets no more in. What was submitted is written by the writer thread, which then ends.
     pub(crate) fn close(&self) {
-        self.front().closing = true;
-        self.wake.notify_all();
+        self.shift.close(&mut self.front().attendance);
+    }
+
+    /// Has the writer thread look what there is.
+    pub(crate) fn begin(&self) {
+        self.shift.call(&mut self.front().attendance);
     }
 
     /// Writes and syncs one batch of what waits, with the queue open to others meanwhile.
@@ -262,16 +286,12 @@ impl<R: Rows> Committer<R> {
         self.prepared.notify_all();
     }
 
-    fn wait<'a>(&self, mut front: MutexGuard<'a, Front>, limit: Option<Duration>) -> MutexGuard<'a, Front> {
-        match limit {
-            Some(limit) => self.wake.wait_timeout(front, limit).unwrap_or_else(PoisonError::into_inner).0,
-            None => {
-                front.asleep = true;
-                let mut front = self.wake.wait(front).unwrap_or_else(PoisonError::into_inner);
-                front.asleep = false;
-                front
-            }
-        }
+    /// The writer waits for somebody; says whether that took long.
+    fn idle<'a>(&self, mut front: MutexGuard<'a, Front>) -> (MutexGuard<'a, Front>, bool) {
+        front.asleep = true;
+        let (mut front, tired) = self.shift.idle(front);
+        front.asleep = false;
+        (front, tired)
     }
 
     fn front(&self) -> MutexGuard<'_, Front> {

@@ -1,5 +1,6 @@
 //! Why a folder is not opened.
 
+use crate::rows::DatabaseError;
 use duramen_backend::recovery::RecoveryError;
 use std::io;
 use std::path::PathBuf;
@@ -32,4 +33,7 @@ pub enum OpenError {
         /// What is wrong.
         source: RecoveryError,
     },
+    /// The tables cannot be used.
+    #[error(transparent)]
+    Tables(#[from] DatabaseError),
 }

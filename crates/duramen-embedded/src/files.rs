@@ -89,6 +89,15 @@ impl Files {
         })
     }
 
+    /// The folder, if they are in one.
+    pub(crate) fn folder(&self) -> Option<&Folder> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder),
+            #[cfg(test)]
+            Place::Simulated(_) => None,
+        }
+    }
+
     /// Lets another process have the files.
     pub(crate) fn release(&self) {
         match &self.place {

@@ -68,6 +68,28 @@ impl Folder {
         Ok(Self { journal, open: Mutex::default(), lock })
     }
 
+    /// Locks a folder with a store to look at it. Nothing is made; a copy without the file of the lock
+    /// is used by nobody.
+    pub(crate) fn look(path: &Path) -> Result<Self, OpenError> {
+        let journal = path.join("journal");
+        let failed = |what: &'static str, path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Files { what, path, source }
+        };
+        fs::read_dir(&journal).map_err(failed("find the journal of a store in", &journal))?;
+        let lock_path = path.join("lock");
+        let lock = match File::open(&lock_path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(&journal),
+            opened => opened,
+        };
+        let lock = lock.map_err(failed("open", &lock_path))?;
+        take(&lock).map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::Locked { folder: path.to_owned() },
+            TryLockError::Error(source) => OpenError::Files { what: "lock", path: lock_path, source },
+        })?;
+        Ok(Self { journal, open: Mutex::default(), lock })
+    }
+
     /// Lets another process have the folder; this one does not touch it any more.
     pub(crate) fn release(&self) {
         if let Err(error) = self.lock.unlock() {
@@ -165,12 +187,12 @@ fn write_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(_path: &Path) -> io::Result<()> {
     // Elsewhere a folder cannot be opened as a file, and names are durable with the file.
     Ok(())
 }

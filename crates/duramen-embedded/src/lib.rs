@@ -10,25 +10,35 @@
 //!
 //! The folder holds `lock`, which one process at a time has, and `journal/`, the segments of the
 //! journal. What they contain, how they are read and what is damage is decided in
-//! `duramen_backend::journal`; here is only what touches files and threads. Opening folds the whole
-//! journal into tables in memory.
+//! `duramen_backend::journal`; here is only what touches files and threads. `tables.db` is the SQLite
+//! file of the settled tables ([`rows`]); opening folds into it what the journal holds beyond it.
+//!
+//! [`verify`] looks whether a store is whole; [`Embedded::backup`] copies one while it works, and
+//! [`restore`] makes a store of a copy.
 //!
 //! The crate knows nothing of hubs, partitions' logic or what a checkpoint means.
 
+mod backup;
 mod chores;
 mod commit;
 mod error;
+pub mod export;
 mod files;
 mod folder;
 mod pace;
 mod reading;
+pub mod rows;
 mod settle;
+mod shift;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 
+pub use backup::{BackupError, EPOCHS_LEFT_OUT, Progress, restore};
 pub use duramen_backend::journal::SegmentSizes;
 pub use error::OpenError;
 pub use files::Counters;
 pub use pace::Settling;
 pub use store::{Embedded, Options};
+pub use verify::{Problem, Report, verify};

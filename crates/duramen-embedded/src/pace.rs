@@ -1,5 +1,6 @@
 //! When to settle.
 
+use crate::shift::{Attendance, Shift};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 pub struct Settling {
     /// Bytes of checkpoints after which it is.
     pub bytes: u64,
-    /// How long after the first of them it is, whatever they amount to.
+    /// How long after the first of them it is at the latest, whatever they amount to. It is sooner,
+    /// though not within a fifth of this, as long as settling takes a quarter of the time at most.
     pub age: Duration,
     /// Bytes of checkpoints that may be durable and not settled. Beyond them appends wait, so that
     /// neither the journal nor the time to open it grows without bound.
@@ -39,8 +41,10 @@ pub(crate) enum Order {
     Settle,
     /// Do a slice of what can wait.
     Tidy,
-    /// Settle for the last time.
+    /// Settle for the last time, and end.
     Close,
+    /// Go home: there was nothing to do for a while.
+    Leave,
 }
 
 /// How a settle ended.
@@ -53,9 +57,9 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) struct Pace {
+    pub(crate) shift: Shift,
     settling: Settling,
     state: Mutex<State>,
-    wake: Condvar,
     /// Appends that wait at the bound wait here.
     room: Condvar,
 }
@@ -67,16 +71,19 @@ struct State {
     unfolded: u64,
     /// When the first of what is not settled came.
     since: Option<Instant>,
+    /// When the settle that is under way began, and how long the last one took.
+    begun: Option<Instant>,
+    took: Duration,
     asked: bool,
     /// There was no space, so often in a row, and then it is tried again.
     full: Option<(u32, Instant)>,
     tidy_at: Option<Instant>,
-    closing: bool,
+    attendance: Attendance,
 }
 
 impl Pace {
     pub(crate) fn new(settling: Settling) -> Self {
-        Self { settling, state: Mutex::default(), wake: Condvar::new(), room: Condvar::new() }
+        Self { shift: Shift::default(), settling, state: Mutex::default(), room: Condvar::new() }
     }
 
     /// Checkpoints have become durable.
@@ -88,19 +95,29 @@ impl Pace {
         state.unfolded += bytes;
         if state.since.is_none() || (before < FOLD_BYTES && state.unfolded >= FOLD_BYTES) {
             state.since.get_or_insert_with(Instant::now);
-            self.wake.notify_one();
+            self.shift.call(&mut state.attendance);
         }
     }
 
     /// Somebody waits for a settle.
     pub(crate) fn ask(&self) {
-        self.state().asked = true;
-        self.wake.notify_one();
+        let mut state = self.state();
+        state.asked = true;
+        self.shift.call(&mut state.attendance);
+    }
+
+    /// Has the thread that settles look what there is.
+    pub(crate) fn begin(&self) {
+        self.shift.call(&mut self.state().attendance);
+    }
+
+    /// The thread that settles ends.
+    pub(crate) fn ended(&self) {
+        self.state().attendance.leave();
     }
 
     pub(crate) fn close(&self) {
-        self.state().closing = true;
-        self.wake.notify_one();
+        self.shift.close(&mut self.state().attendance);
         self.room.notify_all();
     }
 
@@ -113,7 +130,7 @@ impl Pace {
     /// Whether a settle has to be done as fast as it can be.
     pub(crate) fn is_late(&self) -> bool {
         let state = self.state();
-        state.closing || state.asked || state.unsettled > self.settling.bound / 2
+        state.attendance.is_closing() || state.asked || state.unsettled > self.settling.bound / 2
     }
 
     /// Whether an append may go on at once.
@@ -134,7 +151,7 @@ impl Pace {
             return None;
         }
         let begun = Instant::now();
-        while state.unsettled >= self.settling.bound && !state.closing && !has_failed() {
+        while state.unsettled >= self.settling.bound && !state.attendance.is_closing() && !has_failed() {
             let waited = self.room.wait_timeout(state, Duration::from_millis(100));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -144,22 +161,24 @@ impl Pace {
     /// Waits for something to do.
     pub(crate) fn next(&self) -> Order {
         let mut state = self.state();
+        let mut tired = false;
         loop {
             let now = Instant::now();
-            if state.closing {
+            if state.attendance.is_closing() {
                 return Order::Close;
             }
             let wake_at = match state.order(&self.settling, now) {
                 Ok(order) => return order,
                 Err(wake_at) => wake_at,
             };
-            state = match wake_at {
-                Some(at) => {
-                    let waited = self.wake.wait_timeout(state, at.saturating_duration_since(now));
-                    waited.unwrap_or_else(PoisonError::into_inner).0
+            match wake_at {
+                Some(at) => state = self.shift.wait(state, at.saturating_duration_since(now)),
+                None if tired => {
+                    state.attendance.leave();
+                    return Order::Leave;
                 }
-                None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
+                None => (state, tired) = self.shift.idle(state),
+            }
         }
     }
 
@@ -169,6 +188,7 @@ impl Pace {
         match outcome {
             Outcome::Done(left) => {
                 state.full = None;
+                state.took = state.begun.take().map_or(Duration::ZERO, |begun| begun.elapsed());
                 state.unsettled = left;
                 state.unfolded = state.unfolded.min(left);
                 state.since = (left > 0).then(Instant::now);
@@ -201,12 +221,15 @@ impl State {
             self.unfolded = 0;
             return Ok(Order::Fold);
         }
-        let due = self.since.map(|since| if self.unsettled >= settling.bytes { since } else { since + settling.age });
+        // What is settled leaves memory, so it is done often, but not so often that it takes over.
+        let age = (self.took * 3).clamp(settling.age / 5, settling.age);
+        let due = self.since.map(|since| if self.unsettled >= settling.bytes { since } else { since + age });
         let due = if self.asked { Some(now) } else { due };
         let due = due.map(|due| self.full.map_or(due, |(_, again)| due.max(again)));
         if due.is_some_and(|due| due <= now) {
             self.asked = false;
             self.unfolded = 0;
+            self.begun = Some(now);
             return Ok(Order::Settle);
         }
         if self.tidy_at.is_some_and(|at| at <= now) {
@@ -233,8 +256,8 @@ mod tests {
         let pace = Pace::new(SETTLING);
         assert_eq!(order(&pace, Duration::ZERO), Err(None), "nothing is durable");
         pace.landed(10);
-        assert!(matches!(order(&pace, Duration::from_secs(4)), Err(Some(left)) if left <= Duration::from_secs(1)));
-        assert_eq!(order(&pace, Duration::from_secs(5)), Ok(Order::Settle));
+        assert!(matches!(order(&pace, Duration::ZERO), Err(Some(left)) if left <= Duration::from_secs(1)));
+        assert_eq!(order(&pace, Duration::from_secs(1)), Ok(Order::Settle));
         pace.landed(4 << 20);
         assert_eq!(order(&pace, Duration::ZERO), Ok(Order::Fold));
         assert_eq!(order(&pace, Duration::ZERO), Ok(Order::Settle));

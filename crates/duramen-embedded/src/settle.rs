@@ -28,15 +28,13 @@ impl<R: Rows> Committer<R> {
                 Order::Fold => drop(self.settler.fold()),
                 Order::Settle => self.settle(),
                 Order::Tidy => self.tidy(),
-                Order::Close => {
-                    // What is not settled now is when the store is opened again.
-                    self.settle();
-                    return;
-                }
+                // What is not settled now is when the store is opened again.
+                Order::Close => self.settle(),
+                Order::Leave => return,
             }
             self.settler.outlet().deliver();
-            if self.settler.has_failed() {
-                return;
+            if order == Order::Close || self.settler.has_failed() {
+                return self.pace.ended();
             }
         }
     }
@@ -44,6 +42,7 @@ impl<R: Rows> Committer<R> {
     fn settle(&self) {
         let haste = if self.pace.is_late() { Haste::FlatOut } else { Haste::Gentle };
         self.settler.rows().set_haste(haste);
+        let _settle = tracing::debug_span!("settle").entered();
         match self.settler.settle() {
             Settled::Done => {
                 if self.pace.is_full() {
@@ -70,6 +69,7 @@ impl<R: Rows> Committer<R> {
     }
 
     fn tidy(&self) {
+        let _tidy = tracing::debug_span!("tidy").entered();
         match self.settler.rows().tidy() {
             Ok(Tidied::Done) => self.pace.tidied(false, false),
             Ok(Tidied::More) => self.pace.tidied(true, false),

@@ -6,20 +6,21 @@ use crate::files::{Counters, Files, Place};
 use crate::folder::Folder;
 use crate::pace::{Pace, Settling};
 use crate::reading::Read;
+use crate::rows::Database;
+use crate::shift::Shift;
 use duramen_backend::journal::{Io, Journal, SegmentSizes, is_unfinished, segment_number};
 use duramen_backend::recovery::{Recovered, Recovery};
 use duramen_backend::rows::Rows;
 use duramen_backend::settler::Settled;
-use duramen_backend::tables::Tables;
 use duramen_backend::{Backend, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 /// How a folder is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,15 +35,15 @@ pub struct Options {
 }
 
 /// A store in a folder. Calls come from any thread.
-pub struct Embedded(Store<Tables>);
+pub struct Embedded(pub(crate) Store<Database>);
 
 impl Embedded {
     /// Opens the store in a folder; makes both if they are not there.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let folder = Folder::open(path)?;
-        let files = Files::new(Place::Folder(folder));
-        Store::open(path, files, Tables::default(), options).map(Self)
+        let rows = Database::open(path)?;
+        Store::open(path, Files::new(Place::Folder(folder)), rows, options).map(Self)
     }
 
     /// What was asked of the file system since the store was opened, opening it included, and how far
@@ -54,8 +55,7 @@ impl Embedded {
 
 /// A store over files and rows, whatever these are.
 pub(crate) struct Store<R: Rows + 'static> {
-    committer: Arc<Committer<R>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) committer: Arc<Committer<R>>,
 }
 
 impl<R: Rows + 'static> Store<R> {
@@ -92,25 +92,43 @@ impl<R: Rows + 'static> Store<R> {
                 return Err(failed(failure.expect("a store that failed has said so, and nobody listens yet")));
             }
         }
-        let store = Self { committer: Arc::new(committer), threads: Mutex::default() };
-        store.start(path)?;
+        let store = Self { committer: Arc::new(committer) };
+        store.begin();
         Ok(store)
     }
 
-    fn start(&self, path: &Path) -> Result<(), OpenError> {
-        let spawn = |name: &str, run: fn(&Committer<R>)| {
-            let committer = self.committer.clone();
-            let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || run(&committer));
-            spawned.map_err(|source| OpenError::Files { what: "start a thread for", path: path.to_owned(), source })
+    /// Lets the threads come when they are called, and calls them: there may be something left of the last time.
+    fn begin(&self) {
+        let committer = &self.committer;
+        let come = |shift: &Shift, name: &'static str, run: fn(&Committer<R>)| {
+            let committer = Arc::downgrade(committer);
+            shift.begin(Box::new(move || {
+                let committer = committer.upgrade()?;
+                let settler = Arc::clone(&committer);
+                let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || run(&committer));
+                // Whoever called it delivers what is said here: a lock of theirs is held.
+                let failed = |error: io::Error| {
+                    let what = format!("failed to start the thread {name}");
+                    settler.settler.fail(Failure { what, reason: error.to_string() });
+                };
+                spawned.map_err(failed).ok()
+            }));
         };
-        let threads = [
-            spawn("duramen-write", Committer::run)?,
-            spawn("duramen-settle", Committer::run_settling)?,
-            spawn("duramen-chores", Committer::run_chores)?,
-            spawn("duramen-read", Committer::run_reading)?,
-        ];
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).extend(threads);
-        Ok(())
+        come(&committer.shift, "duramen-write", Committer::run);
+        come(&committer.pace.shift, "duramen-settle", Committer::run_settling);
+        come(&committer.chores.shift, "duramen-chores", Committer::run_chores);
+        come(&committer.settles.reading.shift, "duramen-read", Committer::run_reading);
+        committer.begin();
+        committer.pace.begin();
+        committer.chores.begin();
+        committer.settles.reading.begin();
+    }
+
+    /// Tells the listener if a thread that was called could not come.
+    fn called(&self) {
+        if self.committer.settler.has_failed() {
+            self.committer.settler.outlet().deliver();
+        }
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -158,6 +176,7 @@ impl<R: Rows + 'static> Backend for Store<R> {
 
     fn acquire(&self, partition: PartitionId, slots: Vec<Slot>) {
         self.committer.submit(Hurry::Busy, |queue| queue.acquire(partition, slots));
+        self.called();
     }
 
     fn append(&self, partition: PartitionId, epoch: Epoch, checkpoints: Vec<Checkpoint>, hurry: Hurry) {
@@ -166,14 +185,17 @@ impl<R: Rows + 'static> Backend for Store<R> {
             queue.append(partition, epoch, checkpoints);
             Ok(())
         });
+        self.called();
     }
 
     fn load(&self, partition: PartitionId, id: InstanceId) {
         self.committer.settles.reading.put(Read::Load(partition, id));
+        self.called();
     }
 
     fn timers(&self, partition: PartitionId, slots: Vec<Slot>, window: TimerWindow) {
         self.committer.settles.reading.put(Read::Timers(partition, slots, window));
+        self.called();
     }
 
     fn query(&self, query: QueryId, what: Query) {
@@ -183,6 +205,7 @@ impl<R: Rows + 'static> Backend for Store<R> {
         } else {
             self.committer.settles.reading.put(Read::Queries { late: false });
         }
+        self.called();
     }
 
     fn settle(&self, position: Position) {
@@ -193,22 +216,17 @@ impl<R: Rows + 'static> Backend for Store<R> {
     }
 
     fn close(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let committer = &self.committer;
         // The writer first: it may still have something for the others, and so on.
-        let closes: [fn(&Committer<R>); 4] = [
-            Committer::close,
-            |committer| committer.pace.close(),
-            |committer| committer.chores.close(),
-            |committer| committer.settles.reading.close(),
-        ];
-        for (thread, close) in threads.into_iter().zip(closes) {
-            close(&self.committer);
-            // The thread that closes may be one of the store's own, in a listener that lets go of it.
-            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
-                tracing::error!("a thread of the store panicked");
-            }
-        }
-        self.committer.files.release();
+        committer.close();
+        committer.shift.join();
+        committer.pace.close();
+        committer.pace.shift.join();
+        committer.chores.close();
+        committer.chores.shift.join();
+        committer.settles.reading.close();
+        committer.settles.reading.shift.join();
+        committer.files.release();
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::hub::Shared;
 use crate::inbox::Incoming;
 use duramen_core::ids::Run;
-use duramen_core::work::{Answer, WorkItem, WorkerId};
+use duramen_core::work::{Answer, WorkItem, WorkKind, WorkerId};
+use duramen_proto::{ActivityResponse, OrchestratorResponse};
 use std::sync::Arc;
 
 /// How the hub sends to a worker. Called from the thread of the hub's loop: it must not block.
@@ -17,6 +18,15 @@ pub trait WorkerLink: Send + Sync {
 
     /// The hub will send nothing more and take no more answers. Called once, last.
     fn closed(&self, reason: &str);
+}
+
+/// What a worker says about an item without returning its token.
+#[derive(Clone, Debug)]
+pub enum BareAnswer {
+    /// An episode ran.
+    Orchestrator(OrchestratorResponse),
+    /// An activity ran.
+    Activity(ActivityResponse),
 }
 
 /// A worker's end of its connection. Dropping it detaches the worker: what it had goes to others.
@@ -41,6 +51,12 @@ impl Attachment {
             let worker = self.worker;
             self.shared.push_all(answers.into_iter().map(|answer| Incoming::Answer(worker, answer)));
         }
+    }
+
+    /// So many items of a kind have left for the worker's connection. Of no account unless the worker
+    /// announced that it takes any number of them.
+    pub fn sent(&self, kind: WorkKind, items: usize) {
+        self.shared.push(Incoming::Sent(self.worker, kind, items));
     }
 
     /// Takes the worker away from the hub. What it had is given to others.

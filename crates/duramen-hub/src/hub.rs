@@ -1,22 +1,22 @@
 //! The handle of a hub, and what it shares with its loop.
 
-use crate::attachment::{Attachment, WorkerLink};
+use crate::attachment::{Attachment, BareAnswer, WorkerLink};
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::HubError;
-use crate::inbox::{Call, Inbox, Incoming, Pushed, Search};
+use crate::inbox::{Bare, Call, Inbox, Incoming, Pushed, Search};
 use crate::options::Options;
 use crate::pool::{Pool, Task};
 use duramen_backend::{Backend, Event, Page, Query, QueryId};
-use duramen_core::ids::{PartitionId, Slot};
+use duramen_core::ids::{PartitionId, Slot, Token};
 use duramen_core::request::{Refusal, Reply, Request, RequestId};
 use duramen_core::time::Time;
-use duramen_core::work::{Announcement, WorkerId};
+use duramen_core::work::{Announcement, Answer, WorkerId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// A running hub. Clones are handles of the same one; when the last is dropped without
 /// [`Hub::shutdown`], the hub stops at once.
@@ -24,6 +24,9 @@ use tokio::sync::oneshot;
 pub struct Hub {
     handle: Arc<Handle>,
 }
+
+/// No worker has this name.
+const NOBODY: WorkerId = WorkerId(0);
 
 /// Says when the partitions are open, or why not.
 type Opened = oneshot::Receiver<Result<(), HubError>>;
@@ -70,10 +73,8 @@ impl Hub {
         if let Clock::Virtual(clock) = &shared.options.clock {
             let moved = Arc::downgrade(&shared);
             clock.tell(Arc::new(move || {
-                if let Some(shared) = moved.upgrade()
-                    && shared.due()
-                {
-                    Pool::get().queue(shared);
+                if let Some(shared) = moved.upgrade() {
+                    shared.look_again();
                 }
             }));
         }
@@ -87,20 +88,18 @@ impl Hub {
     /// Asks something about an instance. A future that is dropped withdraws a wait; what else it asked
     /// for may still be done.
     pub async fn request(&self, request: Request) -> Reply {
-        match self.handle.shared.submit(request) {
-            Ok(submitted) => submitted.reply().await,
+        let shared = self.shared();
+        let submitted = shared.admit().and_then(|open| Ok((open, shared.submit(request)?)));
+        match submitted {
+            Ok((_open, submitted)) => submitted.reply().await,
             Err(refusal) => Reply::Refused(refusal),
         }
     }
 
     /// Gives a page of instances as they are on disk.
     pub async fn query(&self, query: Query) -> Result<Page, Refusal> {
-        let shared = &self.handle.shared;
-        let _open = Open::admit(shared)?;
-        let (reply, page) = oneshot::channel();
-        let id = QueryId(shared.next.fetch_add(1, Ordering::Relaxed));
-        shared.ask(Incoming::Query(Box::new(Search { id, query, reply })))?;
-        page.await.unwrap_or_else(|_| Err(gone()))
+        let _open = self.shared().admit()?;
+        self.shared().search(query).await
     }
 
     /// Connects a worker, which from now on gets work.
@@ -111,6 +110,22 @@ impl Hub {
         Attachment::new(Arc::clone(shared), worker)
     }
 
+    /// Answers items of a worker that is gone: its connection was lost and another one brings them. They
+    /// count as long as nobody else has the item.
+    pub fn answer_late(&self, answers: Vec<Answer>) {
+        let answers = answers.into_iter().map(|answer| Incoming::Answer(NOBODY, answer));
+        self.handle.shared.push_all(answers);
+    }
+
+    /// Answers an item without its token: it is the one that is out on the connection that the answer came
+    /// over, which these workers share, the likeliest first. Says which item that was; `None` when there is
+    /// none that fits, and the answer is dropped.
+    pub async fn answer_bare(&self, workers: Vec<WorkerId>, answer: BareAnswer) -> Option<Token> {
+        let (token, told) = oneshot::channel();
+        self.handle.shared.push(Incoming::Bare(Box::new(Bare { workers, answer, token })));
+        told.await.ok().flatten()
+    }
+
     /// Stops: no request is taken and no work handed out any more; what is with workers may be answered
     /// for as long as `patience`; then the store is closed.
     pub async fn shutdown(&self, patience: Duration) -> Result<(), HubError> {
@@ -119,16 +134,25 @@ impl Hub {
         stopped.await.unwrap_or_else(|_| Err(HubError::Stopped("it had been stopped before".into())))
     }
 
-    /// Removes the instances that have ended and that `which` names, and says how many went. Their pages
-    /// are hints: each instance is put to its partition, which purges it or not. One that fails half-way
-    /// has purged some; call it again.
-    pub async fn purge(&self, which: Query) -> Result<u64, Refusal> {
-        crate::purge::purge(self, &self.handle.shared, which).await
+    /// Whether this is a handle of the same hub.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+
+    /// Waits until the hub has stopped, its store is closed, and says why.
+    pub async fn stopped(&self) -> HubError {
+        let mut ended = self.handle.shared.ended.subscribe();
+        let reason = ended.wait_for(Option::is_some).await.expect("the handle keeps the sender").clone();
+        reason.expect("it was waited for")
     }
 
     /// The hub's time.
     pub fn now(&self) -> Time {
         self.handle.shared.options.clock.now()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
     }
 }
 
@@ -176,6 +200,8 @@ pub(crate) struct Shared {
     next: AtomicU64,
     /// Requests and queries that have no reply yet.
     open: AtomicUsize,
+    /// Why it stopped, once its store is closed.
+    pub(crate) ended: watch::Sender<Option<HubError>>,
     key: u64,
 }
 
@@ -189,6 +215,7 @@ impl Shared {
             inbox: Mutex::new(Inbox::new()),
             next: AtomicU64::new(1),
             open: AtomicUsize::new(0),
+            ended: watch::Sender::new(None),
             key: KEYS.fetch_add(1, Ordering::Relaxed),
         })
     }
@@ -213,6 +240,13 @@ impl Shared {
         self.queue_if(pushed);
     }
 
+    /// Has the loop take another turn, though nothing has arrived.
+    pub(crate) fn look_again(self: Arc<Self>) {
+        if self.due() {
+            Pool::get().queue(self);
+        }
+    }
+
     fn shut(self: &Arc<Self>, patience: Duration, done: oneshot::Sender<Result<(), HubError>>) {
         let refusal = HubError::shut_down().later();
         let pushed = self.inbox().shut(Incoming::Shutdown(patience, done), refusal);
@@ -231,28 +265,54 @@ impl Shared {
         }
     }
 
-    /// Hands a request to the loop at once; the reply can be awaited later.
+    /// Takes a place among the open requests, if there is one.
+    pub(crate) fn admit(&self) -> Result<Open<'_>, Refusal> {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.options.queue {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refusal::Overloaded("open client requests"));
+        }
+        Ok(Open(self))
+    }
+
+    /// Hands a request to the loop at once; the reply can be awaited later. Whoever does that for a client
+    /// has a place for it.
     pub(crate) fn submit(self: &Arc<Self>, request: Request) -> Result<Submitted<'_>, Refusal> {
-        let mut open = Open::admit(self)?;
         let (reply, answer) = oneshot::channel();
         let id = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
         self.ask(Incoming::Request(Box::new(Call { id, request, reply })))?;
-        open.asked = Some(id);
-        Ok(Submitted { open, answer })
+        Ok(Submitted { shared: self, id: Some(id), answer })
+    }
+
+    /// Gives a page of instances.
+    pub(crate) async fn search(self: &Arc<Self>, query: Query) -> Result<Page, Refusal> {
+        let (reply, page) = oneshot::channel();
+        let id = QueryId(self.next.fetch_add(1, Ordering::Relaxed));
+        self.ask(Incoming::Query(Box::new(Search { id, query, reply })))?;
+        page.await.unwrap_or_else(|_| Err(gone()))
     }
 }
 
 /// A request that the loop has. Dropping it withdraws it.
 pub(crate) struct Submitted<'a> {
-    open: Open<'a>,
+    shared: &'a Arc<Shared>,
+    /// `None` once it is answered.
+    id: Option<RequestId>,
     answer: oneshot::Receiver<Reply>,
 }
 
 impl Submitted<'_> {
     pub(crate) async fn reply(mut self) -> Reply {
         let reply = (&mut self.answer).await.unwrap_or_else(|_| Reply::Refused(gone()));
-        self.open.asked = None;
+        self.id = None;
         reply
+    }
+}
+
+impl Drop for Submitted<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.shared.push(Incoming::Cancelled(id));
+        }
     }
 }
 
@@ -278,28 +338,11 @@ impl Task for Shared {
 }
 
 /// A place among the open requests.
-struct Open<'a> {
-    shared: &'a Arc<Shared>,
-    /// The request that the loop knows and has not answered.
-    asked: Option<RequestId>,
-}
-
-impl<'a> Open<'a> {
-    fn admit(shared: &'a Arc<Shared>) -> Result<Self, Refusal> {
-        if shared.open.fetch_add(1, Ordering::Relaxed) >= shared.options.queue {
-            shared.open.fetch_sub(1, Ordering::Relaxed);
-            return Err(Refusal::Overloaded("open client requests"));
-        }
-        Ok(Self { shared, asked: None })
-    }
-}
+pub(crate) struct Open<'a>(&'a Shared);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.shared.open.fetch_sub(1, Ordering::Relaxed);
-        if let Some(id) = self.asked {
-            self.shared.push(Incoming::Cancelled(id));
-        }
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

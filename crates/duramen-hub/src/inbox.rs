@@ -5,8 +5,10 @@ use crate::attachment::WorkerLink;
 use crate::error::HubError;
 use duramen_backend::{Event, Page, Query, QueryId};
 
+use crate::attachment::BareAnswer;
+use duramen_core::ids::Token;
 use duramen_core::request::{Refusal, Reply, Request, RequestId};
-use duramen_core::work::{Announcement, Answer, WorkerId};
+use duramen_core::work::{Announcement, Answer, WorkKind, WorkerId};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -20,6 +22,10 @@ pub(crate) enum Incoming {
     Query(Box<Search>),
     /// A worker answers.
     Answer(WorkerId, Answer),
+    /// A worker answers without saying under which token.
+    Bare(Box<Bare>),
+    /// So many items of a kind have left for a worker's connection.
+    Sent(WorkerId, WorkKind, usize),
     /// A worker has come.
     Joined(WorkerId, Box<dyn WorkerLink>, Announcement),
     /// A worker has gone.
@@ -33,6 +39,14 @@ pub(crate) struct Call {
     pub(crate) id: RequestId,
     pub(crate) request: Request,
     pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+/// An answer without a token, and where it is told which item it was about.
+pub(crate) struct Bare {
+    /// Those whose connection it came over.
+    pub(crate) workers: Vec<WorkerId>,
+    pub(crate) answer: BareAnswer,
+    pub(crate) token: oneshot::Sender<Option<Token>>,
 }
 
 /// A query and where its page goes.

@@ -22,7 +22,8 @@
 //!
 //! # Contents
 //!
-//! - [`Hub`]: the handle; [`Options`], [`HubError`].
+//! - [`Hub`]: the handle; [`Options`], [`HubError`]. [`Purge`]: what [`Hub::purge`] is to
+//!   remove; [`Retention`]: what the hub removes by itself.
 //! - [`WorkerLink`] and [`Attachment`]: the two ends of a worker's connection.
 //! - [`Clock`] and [`VirtualClock`].
 
@@ -35,9 +36,12 @@ mod inbox;
 mod options;
 mod pool;
 mod purge;
+mod retention;
 
-pub use attachment::{Attachment, WorkerLink};
+pub use attachment::{Attachment, BareAnswer, WorkerLink};
 pub use clock::{Clock, VirtualClock};
 pub use error::HubError;
 pub use hub::Hub;
 pub use options::{OPEN_REQUESTS, Options, WAITING_MESSAGES};
+pub use purge::{Purge, Purged};
+pub use retention::Retention;

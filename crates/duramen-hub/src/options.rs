@@ -1,6 +1,7 @@
 //! What the owner of a hub may choose.
 
 use crate::clock::Clock;
+use crate::retention::Retention;
 use duramen_core::limits::Settings;
 
 /// Client requests that may be open at a time, waits among them, unless told otherwise.
@@ -20,6 +21,8 @@ pub struct Options {
     /// Messages from one partition to another that may wait to be taken; at least 1. What is more
     /// stays in the sender's outbox and is sent again.
     pub messages: usize,
+    /// How long what has ended is kept; for ever unless told otherwise.
+    pub retention: Retention,
     /// The time.
     pub clock: Clock,
 }
@@ -31,6 +34,7 @@ impl Default for Options {
             partitions: 1,
             queue: OPEN_REQUESTS,
             messages: WAITING_MESSAGES,
+            retention: Retention::default(),
             clock: Clock::Wall,
         }
     }

@@ -7,8 +7,10 @@
 //! loop allocates is then freed by the thread that allocated it, which is what allocators are good at.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// A loop writes and syncs on its own thread when it is idle, so that one hub's disk does not stop
 /// another hub there is more than one.
@@ -31,6 +33,30 @@ pub(crate) trait Task: Send + Sync {
 pub(crate) struct Pool {
     state: Mutex<State>,
     wake: [Condvar; THREADS],
+}
+
+/// Tells somebody that a time has come.
+struct Alarm {
+    key: u64,
+    ring: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Task for Alarm {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn run(self: Arc<Self>) -> bool {
+        if let Some(ring) = self.ring.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = ring.send(());
+        }
+        false
+    }
+
+    /// It rings from its turn: whoever hears it may want the pool's lock, which is held here.
+    fn due(&self) -> bool {
+        true
+    }
 }
 
 #[derive(Default)]
@@ -69,6 +95,23 @@ impl Pool {
     pub(crate) fn set_timer(&self, task: &Arc<dyn Task>, at: Option<Instant>) {
         // Nobody is woken for it: the calling thread looks at the timers before it sleeps.
         self.lock().set_timer(task, at);
+    }
+
+    /// Returns after a while, with whatever polls it: no async runtime is needed.
+    pub(crate) async fn sleep(&self, pause: Duration) {
+        // Apart from the keys of loops, which have their homes by them.
+        static KEYS: AtomicU64 = AtomicU64::new(1 << 63);
+        let (ring, rung) = oneshot::channel();
+        let key = KEYS.fetch_add(1, Ordering::Relaxed);
+        let alarm: Arc<dyn Task> = Arc::new(Alarm { key, ring: Mutex::new(Some(ring)) });
+        let sleeper = {
+            let mut state = self.lock();
+            state.set_timer(&alarm, Some(Instant::now() + pause));
+            state.asleep.iter().position(|asleep| *asleep)
+        };
+        // It sleeps until a time that may be too late now. A thread that works looks before it sleeps.
+        self.wake(sleeper);
+        let _ = rung.await;
     }
 
     fn wake(&self, thread: Option<usize>) {
@@ -161,7 +204,6 @@ impl State {
 mod tests {
     use super::*;
     use std::sync::mpsc;
-    use std::time::Duration;
 
     struct Once {
         key: u64,
@@ -230,6 +272,13 @@ mod tests {
         begins.recv_timeout(Duration::from_secs(10)).expect("the first did not run");
         runs.recv_timeout(Duration::from_secs(10)).expect("the second waited for the first");
         go_on.send(()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_sleep_ends_and_not_before_its_time() {
+        let (begun, pause) = (Instant::now(), Duration::from_millis(20));
+        Pool::get().sleep(pause).await;
+        assert!(begun.elapsed() >= pause);
     }
 
     #[test]

@@ -183,3 +183,22 @@ async fn a_handle_that_is_dropped_stops_the_hub() {
     drop(hub);
     assert_eq!(worker.closed(), "the hub has stopped: it was shut down");
 }
+
+#[tokio::test]
+async fn who_wants_to_know_hears_that_a_hub_has_stopped_and_why() {
+    let store = SlowDisk::new(Duration::ZERO);
+    let hub = Hub::run(Arc::clone(&store) as Arc<dyn Backend>, Options::default()).await.unwrap();
+    let told = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.stopped().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!told.is_finished(), "it runs");
+    store.fail();
+    let reason = in_time(told).await.unwrap();
+    assert!(matches!(reason, HubError::Store(_)), "{reason}");
+
+    let hub = Hub::run(Arc::new(Memory::new()), Options::default()).await.unwrap();
+    hub.shutdown(Duration::ZERO).await.unwrap();
+    assert!(matches!(in_time(hub.stopped()).await, HubError::Stopped(_)), "later too");
+}

@@ -53,7 +53,7 @@ async fn queues_of_one_on_two_partitions_with_a_slow_disk_do_not_lock_up() {
 #[tokio::test]
 async fn instances_that_are_never_in_memory_hear_everything() {
     let mut options = Options { partitions: 2, ..Options::default() };
-    options.settings.evict_at_once = true;
+    options.settings.resident = 0;
     everybody_talks_to_everybody(options, Duration::from_millis(1), 8, false).await;
 }
 

@@ -1,15 +1,21 @@
-//! The messages of the Durable Task protocol.
+//! The messages of the Durable Task protocol, and behind features its services.
 //!
 //! History events, actions and failure details are these types everywhere in Duramen: in memory, on
 //! disk and on the wire. The files in `proto/` are the source; names, numbers and types in them are
-//! the public protocol's and cannot be chosen. The crate knows nothing of Duramen and needs no `std`.
+//! the public protocol's and cannot be chosen. The crate knows nothing of Duramen and, without its
+//! features, needs no `std`.
+//!
+//! Stored history is a sequence of encoded events. What carries it to a worker takes it as it is
+//! ([`raw`]).
 
-#![no_std]
+#![cfg_attr(not(feature = "services"), no_std)]
 #![expect(missing_docs, reason = "the protocol names its fields; docs/protocol.md says what they mean")]
 
 extern crate alloc;
 
 include!(concat!(env!("OUT_DIR"), "/_.rs"));
+
+pub mod raw;
 
 mod durabletask {
     pub(crate) mod protos {
@@ -19,6 +25,12 @@ mod durabletask {
             }
         }
     }
+}
+
+/// The services that the SDKs speak.
+#[cfg(feature = "services")]
+pub mod services {
+    include!(concat!(env!("OUT_DIR"), "/services/_.rs"));
 }
 
 /// The protocol between a function host and its store (`backend_service.proto`).

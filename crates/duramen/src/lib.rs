@@ -72,6 +72,8 @@ pub use client::{
     CheckStatus, Client, ClientError, Filter, Handle, Instance, OnExisting, Refusal, check_status_payload,
 };
 pub use duramen_core::history::History;
+#[cfg(any(feature = "embedded", feature = "testing"))]
+pub use duramen_hub::Retention;
 pub use duramen_proto::OrchestrationStatus;
 #[cfg(any(feature = "embedded", feature = "testing"))]
 pub use task_hub::{Counters, RunningWorker, TaskHub, TaskHubOptions};

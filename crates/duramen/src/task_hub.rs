@@ -41,7 +41,7 @@ enum Store {
 /// What the owner of a task hub may choose.
 #[derive(Clone, Debug, Default)]
 pub struct TaskHubOptions {
-    /// How the hub runs.
+    /// How the hub runs; also how long it keeps what has ended ([`Retention`](crate::Retention)).
     pub hub: duramen_hub::Options,
     /// How the store is opened.
     #[cfg(feature = "embedded")]

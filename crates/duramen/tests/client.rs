@@ -228,10 +228,10 @@ async fn purging_takes_what_has_ended_and_nothing_else() {
         client.start(Doubled, n).id(format!("done-{n}")).await.unwrap().wait().await.unwrap();
     }
     client.start(Waiting, ()).id("open").await.unwrap();
-    assert!(client.purge("done-0").await.unwrap());
-    assert!(!client.purge("done-0").await.unwrap());
+    assert_eq!(client.purge("done-0").await.unwrap().deleted, 1);
+    assert_eq!(client.purge("done-0").await.unwrap().deleted, 0);
     assert_eq!(client.get("done-0").await.unwrap(), None);
-    assert_eq!(client.purge_matching(Filter::new()).await.unwrap(), 4);
+    assert_eq!(client.purge(Filter::new()).await.unwrap().deleted, 4);
     let left = client.list(Filter::new()).all().await.unwrap();
     assert_eq!(left.iter().map(Instance::id).collect::<Vec<_>>(), ["open"]);
 }

@@ -19,7 +19,7 @@ pub(super) type Images = BTreeMap<String, Image>;
 
 /// Opens the store, reads everything, and closes it.
 pub(super) fn read(folder: &Path) -> Result<Images, Box<dyn Error>> {
-    let store = open_store(folder)?;
+    let store = open_store(folder, false)?;
     let (send, events) = channel();
     store.listen(Arc::new(move |event| drop(send.send(event))));
     let mut images = Images::new();

@@ -144,7 +144,7 @@ async fn bring_to_an_end(
     records: &BTreeMap<String, Record>,
     violations: &mut Violations,
 ) -> Result<(), Box<dyn Error>> {
-    let hub = open_hub(folder, Manner { partitions, evict: true }).await?;
+    let hub = open_hub(folder, Manner { partitions, evict: true, busy: false }).await?;
     let witness = Arc::new(Witness::open(folder, LIFE)?);
     let worker = run_worker(&hub, folder, &witness).await?;
     let desk = Desk { hub: hub.clone(), witness };

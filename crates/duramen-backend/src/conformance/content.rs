@@ -66,6 +66,7 @@ fn a_new_generation_leaves_the_old_run_behind(subject: &Subject) {
     let image = &mut sample.image;
     image.head.run = 2;
     image.history.clear();
+    image.tail.history_events = 0;
     image.timers.clear();
     second.extend(sample.start(event("<two")));
     probe.append(&held, numbered([first, second]));
@@ -128,6 +129,7 @@ fn outstanding_work_is_listed_in_order(subject: &Subject) {
                 id: head.id.clone(),
                 name: task.name.clone(),
                 runs_as: task.runs_as.clone(),
+                action: task.action,
             }));
         }
         expected
@@ -153,8 +155,21 @@ fn outstanding_work_is_listed_in_order(subject: &Subject) {
             let all = timers(&mine, EVER);
             let middle = all.get(all.len() / 2).map(|(_, timer)| place(timer));
             let some = TimerWindow { after: middle, before: Time::new(10_000, 0) };
-            for window in [EVER, some] {
-                assert_eq!(probe.timers(slots.clone(), window).timers, timers(&mine, window));
+            let first = TimerWindow { after: None, before: middle.map_or(Time::MAX, |middle| middle.due) };
+            for window in [EVER, some, first] {
+                let due = probe.timers(slots.clone(), window);
+                assert_eq!(due.timers, timers(&mine, window));
+                assert_eq!(due.next, None, "so few are one page");
+                let places = all.iter().map(|(_, timer)| place(timer));
+                let mut behind = places.filter(|at| window.after.is_none_or(|after| *at > after)).map(|at| at.due);
+                let behind = behind.find(|due| *due >= window.before);
+                match behind {
+                    Some(behind) => {
+                        let beyond = due.beyond.expect("something is behind the stretch");
+                        assert!(window.before <= beyond && beyond <= behind, "{beyond:?} {behind:?}");
+                    }
+                    None => assert!(slots != (0..=255) || due.beyond.is_none(), "nothing is behind the stretch"),
+                }
             }
         }
     });

@@ -8,10 +8,12 @@ mod content;
 mod crashes;
 mod lists;
 mod probe;
+mod rows;
 mod samples;
 
 pub use crate::disk::Fate;
 pub use probe::Probe;
+pub use rows::{rows_agree, rows_find_damage};
 pub use samples::{Sample, delta};
 
 use crate::Backend;

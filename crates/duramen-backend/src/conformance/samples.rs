@@ -119,6 +119,7 @@ impl Sample {
         let number = self.image.tail.next_timer;
         let due = at(10_000 - number as i64);
         let timer = Timer { key: Some(TimerKey { run, number }), birth, due, event_id: Some(number as i32) };
+        self.image.tail.history_events = self.image.history.len() as u64;
         self.image.tail.next_task += 1;
         self.image.tail.next_timer += 1;
         self.image.tail.status = OrchestrationStatus::Running.into();
@@ -154,6 +155,7 @@ impl Sample {
             replace: false,
             first: index,
         })));
+        self.image.tail.history_events = self.image.history.len() as u64;
         self.image.tail.status = status.into();
         self.image.tail.completed = at(seconds);
         self.image.tail.output = Some(Text { part: Some(Place::History(index).into()), start: 1, length, run });

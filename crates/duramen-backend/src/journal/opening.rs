@@ -198,15 +198,12 @@ impl Opening {
         if self.position >= missing || (self.first.is_none() && self.position > 0) {
             return Err(JournalError::Beyond { position: self.position, last: self.last });
         }
-        if let Some(first) = self.first.filter(|first| *first > self.position + 1) {
-            if let Some(begin) = self.segments.front().filter(|begin| begin.last == 0) {
-                let what =
-                    format!("batch {} cannot be read, and batch {first} follows in another segment", self.position + 1);
-                return Err(JournalError::Damaged { file: segment_file(begin.number), offset: BLOCK as u64, what });
-            }
-            return Err(JournalError::Before { position: self.position, first });
+        if let Some(gap) = self.gap() {
+            return Err(gap);
         }
-        let torn = self.waste.first().map(|_| Tail { file: segment_file(segment), offset, batch: missing });
+        // Before the end there are only segments that were never used; what they held before is no end.
+        let is_torn = self.waste.iter().any(|(wasted, ..)| *wasted >= segment);
+        let torn = is_torn.then(|| Tail { file: segment_file(segment), offset, batch: missing });
         let io = self.repairs(segment);
         let split = self.segments.partition_point(|other| other.number <= segment);
         let ready = self.segments.split_off(split);
@@ -224,6 +221,22 @@ impl Opening {
             marked: self.marked,
         };
         Ok(Some(Opened { journal, io, torn }))
+    }
+
+    /// What is wrong if the first batch that there is does not follow the tables.
+    pub(crate) fn gap(&self) -> Option<JournalError> {
+        let first = self.first.filter(|first| *first > self.position + 1)?;
+        Some(match self.segments.front().filter(|begin| begin.last == 0) {
+            Some(begin) => JournalError::Damaged {
+                file: segment_file(begin.number),
+                offset: BLOCK as u64,
+                what: format!(
+                    "batch {} cannot be read, and batch {first} follows in another segment",
+                    self.position + 1
+                ),
+            },
+            None => JournalError::Before { position: self.position, first },
+        })
     }
 
     fn segment_header(&mut self, file: &str, bytes: &[u8]) -> Result<SegmentHeader, JournalError> {
@@ -289,9 +302,10 @@ impl Opening {
                 own = true;
             }
         }
-        if !own && from == BLOCK && self.end.is_some_and(|(end, _)| end != segment) {
-            // Nothing was ever written to this one under its number; a recycled file may be full of
-            // what it held before.
+        if !own {
+            // No batch begins here under this segment's number: what stands here is what the file held
+            // before it was used again, or the rest of a batch whose header is lost. Neither can ever be
+            // taken for a batch, and the next one is written over it.
             return;
         }
         let rest = bytes.get(from..).unwrap_or(&[]);

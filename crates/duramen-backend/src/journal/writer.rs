@@ -111,6 +111,15 @@ impl Journal {
         self.current().number
     }
 
+    /// Where all batches behind a position are, and the one at it: segments in order of number, each
+    /// with how many of its bytes are to be read.
+    pub fn holding(&self, position: Position) -> Vec<(u64, u64)> {
+        let from = self.segments.partition_point(|segment| segment.last < position.0);
+        let current = self.segment();
+        let bytes = |segment: &Segment| if segment.number == current { self.offset } else { segment.size };
+        self.segments.iter().skip(from).map(|segment| (segment.number, bytes(segment))).collect()
+    }
+
     /// Whether an empty batch has been written behind the last one that is not empty.
     pub fn is_marked(&self) -> bool {
         self.marked

@@ -1,4 +1,5 @@
-//! Many lives of one store, each ended at a random moment in a random way, and checked by the next.
+//! Many lives of one store, which settles now and then and recycles its segments, each ended at a
+//! random moment in a random way, and checked by the next.
 //!
 //! A failure prints its seed; the same seed does the same again.
 
@@ -51,8 +52,12 @@ impl Witness {
 }
 
 fn live(disk: &Disk, life: u64, witness: &mut Witness, chance: &mut Chance, seed: u64) {
-    let options =
-        MemoryOptions { sizes: SegmentSizes { first: 4_096, next: 8_192 }, in_steps: true, ..Default::default() };
+    let options = MemoryOptions {
+        sizes: SegmentSizes { first: 4_096, next: 8_192 },
+        in_steps: true,
+        settles_late: chance.draw(4) > 0,
+        ..Default::default()
+    };
     let memory = Memory::open(disk.boot(), options).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     let memory = Arc::new(memory);
     let probe = Probe::new(memory.clone());
@@ -74,7 +79,9 @@ fn live(disk: &Disk, life: u64, witness: &mut Witness, chance: &mut Chance, seed
                 memory.append(partition, epoch, vec![Checkpoint { number, deltas }], Hurry::Busy);
                 witness.unsure.insert(id(number));
             }
-            4..9 => drop(memory.step()),
+            4..8 => drop(memory.step()),
+            // Segments are recycled with it.
+            8 => memory.settle_now(),
             // The empty batch after a time of quiet.
             _ => memory.mark_unsynced(),
         }
@@ -95,6 +102,12 @@ fn live(disk: &Disk, life: u64, witness: &mut Witness, chance: &mut Chance, seed
         }
         2 => {
             disk.set_faults(Faults { fail_writes: true, ..Faults::default() });
+            while memory.step() {}
+        }
+        // In the middle of recycling, or of whatever comes first.
+        3 | 4 => {
+            disk.set_faults(Faults { dies_after: Some(chance.draw(8)), ..Faults::default() });
+            memory.settle_now();
             while memory.step() {}
         }
         _ => {}

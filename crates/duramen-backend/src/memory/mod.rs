@@ -19,6 +19,7 @@ use crate::tables::Tables;
 use crate::{Backend, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
+use duramen_core::planted::{self, Bug};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,8 +34,6 @@ pub struct MemoryOptions {
     pub in_steps: bool,
     /// Whether settling waits for [`Memory::settle_now`], or for somebody who asks for it.
     pub settles_late: bool,
-    /// Whether segments of the journal stay when they are not needed any more.
-    pub keeps_journal: bool,
 }
 
 impl Default for MemoryOptions {
@@ -45,7 +44,6 @@ impl Default for MemoryOptions {
             sizes: SegmentSizes { first: 1 << 18, next: 1 << 20 },
             in_steps: false,
             settles_late: false,
-            keeps_journal: false,
         }
     }
 }
@@ -104,8 +102,7 @@ impl Memory {
             }
         }
         let recovered = recovery.finish(|| Journal::create(options.store, options.sizes))?;
-        let believed =
-            duramen_core::planted::has(duramen_core::planted::Bug::UnsyncedTailBelieved) && !disk.list().is_empty();
+        let believed = planted::has(Bug::UnsyncedTailBelieved) && !disk.list().is_empty();
         let performed = |io: &&Io| !believed || !matches!(io, Io::Write { .. } | Io::Sync { .. });
         recovered.io.iter().filter(performed).try_for_each(|io| disk.perform(io))?;
         let memory = Self {
@@ -165,7 +162,7 @@ impl Memory {
     /// Settles, and takes segments back into use that are not needed any more.
     fn settle_locked(&self, state: &mut State) {
         let Settled::Done = self.settler.settle() else { return };
-        if !self.options.keeps_journal && state.written.is_none() {
+        if state.written.is_none() {
             while let Some(recycling) = state.journal.recycle(self.settler.settled()) {
                 if let Err(error) = recycling.io.iter().try_for_each(|io| self.disk.perform(io)) {
                     return self.settler.fail(failure("recycle a segment", &error));

@@ -6,7 +6,8 @@ use crate::Damage;
 use crate::buffer::tasks_of;
 use crate::rows::{SlotSet, TIMER_PAGE, marks};
 use duramen_core::checkpoint::{
-    Arrived, DueTimers, Image, Outstanding, PairMark, Part, Place, Queued, Ready, Sent, Task, TimerPlace, TimerWindow,
+    Arrived, DueTimers, Image, Outstanding, PairMark, Part, Place, Queued, Ready, Sent, Task, Timer, TimerPlace,
+    TimerWindow,
 };
 use duramen_core::ids::Slot;
 
@@ -62,7 +63,7 @@ impl Contents {
         });
         let tasks = self.tasks.iter().filter_map(|(key, task)| {
             let id = owner(key.birth)?.head.id.clone();
-            Some(Queued { key: *key, id, name: task.name.clone(), runs_as: task.runs_as.clone() })
+            Some(Queued { key: *key, id, name: task.name.clone(), runs_as: task.runs_as.clone(), action: task.action })
         });
         let message = |(&(source, target, sequence), message): (&(u32, u32, u64), &bytes::Bytes)| Sent {
             mark: Some(PairMark { source, target, sequence }),
@@ -79,20 +80,17 @@ impl Contents {
 
     /// Looks at all timers: there are few in memory, and no index.
     pub(super) fn due_timers(&self, slots: &[Slot], window: TimerWindow) -> DueTimers {
-        let place = |timer: &duramen_core::checkpoint::Timer| TimerPlace {
-            due: time(timer.due),
-            key: timer.key.unwrap_or_default(),
-        };
+        let place = |timer: &Timer| TimerPlace { due: time(timer.due), key: timer.key.unwrap_or_default() };
+        let mine = SlotSet::new(slots);
+        let owner = |timer: &Timer| self.instances.get(&timer.birth).filter(|row| mine.holds_instance(&row.id));
         let mut due: Vec<_> = self.timers.values().map(|timer| (place(timer), timer)).collect();
-        due.retain(|(at, _)| at.due < window.before && window.after.is_none_or(|after| *at > after));
+        due.retain(|(at, _)| window.after.is_none_or(|after| *at > after));
         due.sort_by_key(|(at, _)| *at);
+        let behind = due.split_off(due.partition_point(|(at, _)| at.due < window.before));
         let next = (due.len() > TIMER_PAGE).then(|| due[TIMER_PAGE - 1].0);
         due.truncate(TIMER_PAGE);
-        let mine = SlotSet::new(slots);
-        let timers = due.into_iter().filter_map(|(_, timer)| {
-            let row = self.instances.get(&timer.birth).filter(|row| mine.holds_instance(&row.id))?;
-            Some((row.head.id.clone(), timer.clone()))
-        });
-        DueTimers { timers: timers.collect(), next }
+        let beyond = behind.iter().find(|(_, timer)| owner(timer).is_some()).map(|(at, _)| at.due);
+        let timers = due.into_iter().filter_map(|(_, timer)| Some((owner(timer)?.head.id.clone(), timer.clone())));
+        DueTimers { timers: timers.collect(), next, beyond: beyond.filter(|_| next.is_none()) }
     }
 }

@@ -25,7 +25,7 @@ impl Contents {
                     });
                     break;
                 }
-                page.rows.push(self.row(row));
+                page.rows.push(if query.bare { bare(row) } else { self.row(row) });
             }
             last = Some(cursor(query, &row.id, time(row.head.created), row.head.birth, time(row.tail.completed)));
         }
@@ -96,6 +96,12 @@ impl Contents {
             last_event: self.histories.get(&row.head.run).filter(|_| ended).and_then(|history| history.last().cloned()),
         }
     }
+}
+
+/// Without its payloads.
+fn bare(row: &Instance) -> Row {
+    let (head, tail) = (row.head.clone(), row.tail.clone());
+    Row { head, tail, custom_status: None, input: None, output: None, last_event: None }
 }
 
 fn place(row: &Instance) -> (Time, u64) {

@@ -1,4 +1,4 @@
-use super::{Contents, Tables};
+use super::Tables;
 use crate::Damage;
 use crate::buffer::Buffer;
 use crate::conformance::{Sample, delta};
@@ -9,8 +9,6 @@ use duramen_core::checkpoint::{
     RunClosed, Sent, Tail, Taken, Task, TaskKey, Text, Timer, TimerKey,
 };
 use duramen_core::ids::{Epoch, Position, StoreId};
-use duramen_proto::OrchestrationStatus;
-use proptest::prelude::*;
 
 /// Folds and settles.
 fn fold(tables: &mut Tables, deltas: Vec<Delta>) -> Result<(), Damage> {
@@ -140,108 +138,11 @@ fn payloads_are_shared_and_not_copied() {
     assert_eq!(load(&tables, "a").history[0].as_ptr(), payload.as_ptr());
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Start,
-    Arrive(usize),
-    Episode(usize),
-    End(usize),
-    Purge(usize),
-    Reborn(usize),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let which = any::<prop::sample::Index>().prop_map(|index| index.index(1 << 16));
-    let step = prop_oneof![
-        2 => Just(Step::Start),
-        3 => which.clone().prop_map(Step::Arrive),
-        3 => which.clone().prop_map(Step::Episode),
-        1 => which.clone().prop_map(Step::End),
-        1 => which.clone().prop_map(Step::Purge),
-        1 => which.prop_map(Step::Reborn),
-    ];
-    prop::collection::vec(step, 1..60)
-}
-
-/// Does something to one of the instances, if there are any.
-fn on(live: &mut [Sample], which: usize, act: &dyn Fn(&mut Sample) -> Vec<Delta>) -> Vec<Delta> {
-    let count = live.len().max(1);
-    live.get_mut(which % count).map(act).unwrap_or_default()
-}
-
-proptest! {
-    /// Whatever happens, and however it is cut into checkpoints: a load gives what was written, and
-    /// once everything is purged no row is left.
-    #[test]
-    fn rows_are_what_was_written_and_nothing_stays_behind(
-        steps in steps(), cuts in any::<u64>(), settles in any::<u64>(),
-    ) {
-        let mut buffer = Buffer::default();
-        let mut tables = Tables::default();
-        let mut live: Vec<Sample> = Vec::new();
-        let mut next = 1;
-        let mut deltas = Vec::new();
-        for (at, step) in steps.into_iter().enumerate() {
-            let event = Bytes::from(format!("<{at}"));
-            deltas.extend(match step {
-                Step::Start => {
-                    let mut sample = Sample::new(&format!("i{next}"), next).child_of("parent");
-                    next += 1;
-                    let deltas = sample.start(event);
-                    live.push(sample);
-                    deltas
-                }
-                Step::Arrive(which) => on(&mut live, which, &|sample| sample.arrive(event.clone())),
-                Step::Episode(which) => on(&mut live, which, &Sample::episode),
-                Step::End(which) => on(&mut live, which, &|sample| sample.end(OrchestrationStatus::Completed, at as i64)),
-                Step::Purge(_) if live.is_empty() => Vec::new(),
-                Step::Purge(which) => {
-                    let gone = live.swap_remove(which % live.len());
-                    vec![delta(Change::Purged(Purged { birth: gone.image.head.birth, run: gone.image.head.run }))]
-                }
-                // The next generation: a new run of the same birth.
-                Step::Reborn(which) => {
-                    let run = next;
-                    next += 1;
-                    on(&mut live, which, &|sample| {
-                        let left = sample.image.tasks.iter().filter(|task| task.run == sample.image.head.run);
-                        let mut changes: Vec<Delta> =
-                            left.map(|task| delta(Change::Task(Task { again: true, ..task.clone() }))).collect();
-                        changes.push(delta(Change::RunClosed(RunClosed { run: sample.image.head.run })));
-                        sample.image.head.run = run;
-                        sample.image.history.clear();
-                        sample.image.inbox.clear();
-                        sample.image.timers.clear();
-                        sample.image.tail.completed = None;
-                        sample.image.tail.output = None;
-                        [changes, sample.start(event.clone())].concat()
-                    })
-                }
-            });
-            // A checkpoint may end here, and it may be settled at once or with those that follow.
-            if cuts >> (at % 64) & 1 == 1 {
-                let checkpoint = Checkpoint { number: 1, deltas: std::mem::take(&mut deltas) };
-                buffer.fold(checkpoint, &tables).expect("it fits");
-            }
-            if settles >> (at % 64) & 1 == 1 {
-                tables.write(buffer.changes(STANDING)).expect("it fits");
-                buffer.clear();
-            }
-        }
-        settle(&tables, &mut buffer, deltas).expect("it fits");
-        for sample in &live {
-            prop_assert_eq!(&load(&tables, &sample.image.head.id), &sample.image);
-        }
-        prop_assert_eq!(tables.contents().instances.len(), live.len());
-        let purge = live.iter().map(|sample| delta(Change::Purged(Purged { birth: sample.image.head.birth, run: sample.image.head.run })));
-        fold(&mut tables, purge.collect()).expect("it fits");
-        let contents = tables.contents();
-        let Contents {
-            standing: _, instances, histories, inbox, tasks, timers, outbox, sent, received,
-            by_id, by_created, by_completed, by_parent,
-        } = &*contents;
-        prop_assert!(instances.is_empty() && histories.is_empty() && inbox.is_empty() && tasks.is_empty() && timers.is_empty());
-        prop_assert!(outbox.is_empty() && sent.is_empty() && received.is_empty());
-        prop_assert!(by_id.is_empty() && by_created.is_empty() && by_completed.is_empty() && by_parent.is_empty());
+/// Whatever happens, and however it is settled: a load gives what was written, and once everything is
+/// purged nothing is left.
+#[test]
+fn rows_are_what_was_written_and_nothing_stays_behind() {
+    for seed in 0..1_000 {
+        crate::conformance::rows_agree(seed, &Tables::default());
     }
 }

@@ -6,6 +6,7 @@ use crate::buffer::{drop_range, tasks_of};
 use crate::rows::{Changes, InstanceChange, InstanceWrite, RowChange, RunChange};
 use bytes::Bytes;
 use duramen_core::checkpoint::{Head, Tail};
+use duramen_core::planted::{self, Bug};
 use duramen_core::time::Time;
 use duramen_proto::Timestamp;
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ impl Contents {
 
     fn purge(&mut self, birth: u64) -> Result<(), Damage> {
         let row = self.instances.remove(&birth).ok_or(Damage::NoInstance { change: "Purged", birth })?;
-        if !duramen_core::planted::has(duramen_core::planted::Bug::PurgeLeavesTask) {
+        if !planted::has(Bug::PurgeLeavesTask) {
             drop_range(&mut self.tasks, tasks_of(birth));
         }
         self.by_id.remove(&row.id);

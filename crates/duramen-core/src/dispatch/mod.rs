@@ -2,16 +2,23 @@
 //! announce what they can do and how much of it, and a grant is put to the partition, which builds
 //! the item or says that it is no longer open.
 
+mod bookings;
+mod parked;
 mod queues;
 mod workers;
 
-use crate::ids::{Birth, InstanceId, PartitionId, Run};
-use crate::work::{Announcement, WorkKind, WorkerId};
+use crate::ids::{Birth, Epoch, InstanceId, PartitionId, Run, Token};
+use crate::limits::UNSHOWN_PAUSE;
+use crate::time::Time;
+use crate::work::{Announcement, Answer, WorkItem, WorkKind, WorkerId};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bookings::{Bookings, Key};
+use duramen_proto::{ActivityResponse, OrchestratorResponse};
+use parked::Parked;
 use queues::Queues;
-use workers::Workers;
+use workers::{Wanted, Workers};
 
 /// Names an item of work. A reference, never a decision: the partition looks whether it is open.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +40,8 @@ pub enum Item {
         birth: Birth,
         /// The task's number in it.
         number: u64,
+        /// The id of the action that asked for it: all that a worker without tokens returns.
+        action: i32,
     },
 }
 
@@ -42,6 +51,14 @@ impl Item {
         match self {
             Self::Episode { .. } => WorkKind::Orchestrator,
             Self::Task { .. } => WorkKind::Activity,
+        }
+    }
+
+    /// The lease under which what it belongs to began.
+    fn begun_in(&self) -> Epoch {
+        match self {
+            Self::Episode { run, .. } => run.epoch(),
+            Self::Task { birth, .. } => birth.epoch(),
         }
     }
 
@@ -84,7 +101,11 @@ pub struct Grant {
 pub struct Dispatcher {
     queues: Queues,
     workers: Workers,
+    bookings: Bookings,
+    parked: Parked,
     committed: BTreeMap<PartitionId, u64>,
+    /// When each partition was opened, and under which lease.
+    opened: BTreeMap<PartitionId, (Epoch, Time)>,
 }
 
 impl Dispatcher {
@@ -93,24 +114,89 @@ impl Dispatcher {
         Self::default()
     }
 
+    /// A partition has been opened; its offers follow.
+    pub fn opened(&mut self, partition: PartitionId, epoch: Epoch, now: Time) {
+        self.opened.insert(partition, (epoch, now));
+    }
+
     /// A worker has come.
     pub fn join(&mut self, worker: WorkerId, announcement: Announcement) {
+        if !announcement.in_process {
+            self.bookings.join(worker);
+        }
         self.workers.join(worker, announcement);
+        self.unpark_all();
     }
 
     /// A worker is gone. What it had is offered again by the partitions.
-    pub fn leave(&mut self, worker: WorkerId) {
+    pub fn leave(&mut self, worker: WorkerId, now: Time) {
         self.workers.leave(worker);
+        self.bookings.leave(worker, now);
     }
 
     /// An item waits.
-    pub fn offer(&mut self, partition: PartitionId, offer: Offer) {
+    pub fn offer(&mut self, partition: PartitionId, offer: Offer, now: Time) {
+        // A worker of the hub before may have what began before this lease, for a while.
+        if let Some((epoch, at)) = self.opened.get(&partition)
+            && offer.item.begun_in() < *epoch
+            && now < at.plus(UNSHOWN_PAUSE)
+        {
+            self.bookings.may_be_elsewhere(Key::of(&offer.item), *at);
+        }
         self.queues.push(partition, offer);
+    }
+
+    /// An item goes to its worker.
+    pub fn handed(&mut self, worker: WorkerId, item: &WorkItem) {
+        self.bookings.handed(worker, item);
+    }
+
+    /// A partition says that a grant is to nothing that is open.
+    pub fn refused(&mut self, grant: &Grant) {
+        let key = Key::of(&grant.item);
+        self.bookings.refused(grant.worker, &key);
+        self.unpark(&key);
+        self.workers.untake(grant.worker, grant.item.kind());
+        self.unpark_one(grant.item.kind());
+    }
+
+    /// So many items of a kind have left for the connection of a worker: one that takes as many as there
+    /// are has room for as many more.
+    pub fn sent(&mut self, worker: WorkerId, kind: WorkKind, items: usize) {
+        self.workers.sent(worker, kind, items);
+        (0..items).for_each(|_| {
+            self.unpark_one(kind);
+        });
+    }
+
+    /// A worker has answered under a token, whether that is still current or not.
+    pub fn answered(&mut self, worker: WorkerId, answer: &Answer) {
+        if let Some(kind) = self.bookings.shown(worker, answer) {
+            while self.unpark_one(kind) {}
+        }
+    }
+
+    /// The token of an activity that was answered without one; `None` when the answer is about
+    /// nothing that is out on this worker's connection, and is to be dropped.
+    pub fn token_of_activity(&mut self, worker: WorkerId, response: &ActivityResponse) -> Option<Token> {
+        let key = Key::Task(InstanceId::new(response.instance_id.as_str()), response.task_id);
+        let token = self.bookings.take_task(worker, &key)?;
+        self.unpark(&key);
+        Some(token)
+    }
+
+    /// The same for an episode.
+    pub fn token_of_episode(&mut self, worker: WorkerId, response: &OrchestratorResponse) -> Option<Token> {
+        let key = Key::Episode(InstanceId::new(response.instance_id.as_str()));
+        let token = self.bookings.take_episode(worker, &key, response)?;
+        self.unpark(&key);
+        Some(token)
     }
 
     /// A worker has room for one more item of a kind.
     pub fn freed(&mut self, worker: WorkerId, kind: WorkKind) {
         self.workers.freed(worker, kind);
+        self.unpark_one(kind);
     }
 
     /// A partition's checkpoints are durable up to and with `number`.
@@ -120,7 +206,7 @@ impl Dispatcher {
 
     /// Items that wait, by kind.
     pub fn waiting(&self, kind: WorkKind) -> usize {
-        self.queues.waiting(kind)
+        self.queues.waiting(kind) + self.parked.waiting(kind)
     }
 
     /// Room for further items over all workers: of orchestrators, and of activities.
@@ -128,8 +214,22 @@ impl Dispatcher {
         (self.workers.room(WorkKind::Orchestrator), self.workers.room(WorkKind::Activity))
     }
 
+    /// Items that are booked on connections that have not shown a token, and those that are kept
+    /// from them: 0 when nothing is under way.
+    pub fn booked(&self) -> usize {
+        self.bookings.count()
+    }
+
+    /// When [`Dispatcher::grants`] may give out more without anything else having happened.
+    pub fn deadline(&self) -> Option<Time> {
+        self.bookings.next_end().filter(|_| !self.parked.is_empty())
+    }
+
     /// Gives out what can be given out: oldest first, and never more than a worker has room for.
-    pub fn grants(&mut self, out: &mut Vec<(PartitionId, Grant)>) {
+    pub fn grants(&mut self, now: Time, out: &mut Vec<(PartitionId, Grant)>) {
+        if self.bookings.pass_time(now) {
+            self.unpark_all();
+        }
         for kind in [WorkKind::Orchestrator, WorkKind::Activity] {
             self.grants_of(kind, out);
         }
@@ -141,14 +241,39 @@ impl Dispatcher {
         while self.workers.room(kind) > 0 {
             let Some((place, queue, head)) = self.queues.head_from(kind, from) else { return };
             let durable = head.offer.after <= self.committed.get(&head.partition).copied().unwrap_or(0);
-            match self.workers.choose(kind, queue, head.offer.prefer, durable) {
+            let wanted = Wanted { kind, label: queue, prefer: head.offer.prefer, durable };
+            let key = Key::of(&head.offer.item);
+            match self.workers.choose(&wanted, |worker| self.bookings.admits(worker, &key)) {
                 Some((worker, in_process)) => {
                     let waiting = self.queues.pop(kind, place);
                     self.workers.take(worker, kind);
+                    self.bookings.granted(worker, key);
                     out.push((waiting.partition, Grant { item: waiting.offer.item, worker, in_process }));
+                }
+                None if self.bookings.bind() && self.workers.choose(&wanted, |_| true).is_some() => {
+                    let waiting = self.queues.pop(kind, place);
+                    self.parked.push(waiting.partition, waiting.offer);
                 }
                 None => from = place + 1,
             }
+        }
+    }
+
+    fn unpark(&mut self, key: &Key) {
+        for (partition, offer) in self.parked.take(key) {
+            self.queues.push(partition, offer);
+        }
+    }
+
+    fn unpark_one(&mut self, kind: WorkKind) -> bool {
+        let Some((partition, offer)) = self.parked.pop(kind) else { return false };
+        self.queues.push(partition, offer);
+        true
+    }
+
+    fn unpark_all(&mut self) {
+        for kind in [WorkKind::Orchestrator, WorkKind::Activity] {
+            while self.unpark_one(kind) {}
         }
     }
 }

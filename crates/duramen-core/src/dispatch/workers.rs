@@ -1,6 +1,7 @@
 //! Connected workers: what they take, and how much more of it.
 
 use super::queues::Label;
+use crate::limits::SEND_WINDOW;
 use crate::work::{Announcement, Filters, WorkKind, WorkerId};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -9,20 +10,36 @@ use alloc::vec::Vec;
 #[derive(Debug)]
 struct Worker {
     in_process: bool,
-    orchestrators: usize,
-    activities: usize,
+    orchestrators: Room,
+    activities: Room,
     filters: Option<Filters>,
+}
+
+/// How many more items of a kind a worker takes.
+#[derive(Debug)]
+struct Room {
+    left: usize,
+    /// Whether it takes as many as there are: `left` is then what may still go to its connection, and an
+    /// answer gives no room.
+    unlimited: bool,
+}
+
+impl Room {
+    fn new(announced: usize) -> Self {
+        let unlimited = announced == Announcement::UNLIMITED;
+        Self { left: if unlimited { SEND_WINDOW } else { announced }, unlimited }
+    }
 }
 
 impl Worker {
     fn room(&self, kind: WorkKind) -> usize {
         match kind {
-            WorkKind::Orchestrator => self.orchestrators,
-            WorkKind::Activity => self.activities,
+            WorkKind::Orchestrator => self.orchestrators.left,
+            WorkKind::Activity => self.activities.left,
         }
     }
 
-    fn room_mut(&mut self, kind: WorkKind) -> &mut usize {
+    fn room_mut(&mut self, kind: WorkKind) -> &mut Room {
         match kind {
             WorkKind::Orchestrator => &mut self.orchestrators,
             WorkKind::Activity => &mut self.activities,
@@ -67,15 +84,16 @@ impl Workers {
             orchestrators: lower(filters.orchestrators),
             activities: lower(filters.activities),
         });
-        self.room[0] += orchestrators;
-        self.room[1] += activities;
+        let (orchestrators, activities) = (Room::new(orchestrators), Room::new(activities));
+        self.room[0] += orchestrators.left;
+        self.room[1] += activities.left;
         self.workers.insert(id, Worker { in_process, orchestrators, activities, filters });
     }
 
     pub(super) fn leave(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.remove(&id) {
-            self.room[0] -= worker.orchestrators;
-            self.room[1] -= worker.activities;
+            self.room[0] -= worker.orchestrators.left;
+            self.room[1] -= worker.activities.left;
         }
     }
 
@@ -84,16 +102,33 @@ impl Workers {
         self.room[index(kind)]
     }
 
+    /// A worker has answered an item.
     pub(super) fn freed(&mut self, id: WorkerId, kind: WorkKind) {
-        if let Some(worker) = self.workers.get_mut(&id) {
-            *worker.room_mut(kind) += 1;
-            self.room[index(kind)] += 1;
+        self.add(id, kind, 1, |room| !room.unlimited);
+    }
+
+    /// Items have left for a worker's connection.
+    pub(super) fn sent(&mut self, id: WorkerId, kind: WorkKind, items: usize) {
+        self.add(id, kind, items, |room| room.unlimited);
+    }
+
+    /// A worker will not get an item that it was chosen for.
+    pub(super) fn untake(&mut self, id: WorkerId, kind: WorkKind) {
+        self.add(id, kind, 1, |_| true);
+    }
+
+    fn add(&mut self, id: WorkerId, kind: WorkKind, items: usize, counts: impl FnOnce(&Room) -> bool) {
+        if let Some(worker) = self.workers.get_mut(&id)
+            && counts(worker.room_mut(kind))
+        {
+            worker.room_mut(kind).left += items;
+            self.room[index(kind)] += items;
         }
     }
 
     pub(super) fn take(&mut self, id: WorkerId, kind: WorkKind) {
         let worker = self.workers.get_mut(&id).expect("a worker that was chosen is here");
-        *worker.room_mut(kind) -= 1;
+        worker.room_mut(kind).left -= 1;
         self.room[index(kind)] -= 1;
         self.last = Some(id);
     }
@@ -101,25 +136,28 @@ impl Workers {
     /// A worker for the head of a queue: the one that holds the session if it has room, else the
     /// next in turn. What is not durable goes in-process only, and only if it is an orchestrator's
     /// (invariant 1).
-    pub(super) fn choose(
-        &self,
-        kind: WorkKind,
-        label: &Label,
-        prefer: Option<WorkerId>,
-        durable: bool,
-    ) -> Option<(WorkerId, bool)> {
-        let suits = |worker: &Worker| {
-            let early = worker.in_process && kind == WorkKind::Orchestrator;
-            worker.room(kind) > 0 && (durable || early) && worker.takes(kind, label)
+    pub(super) fn choose(&self, wanted: &Wanted<'_>, admits: impl Fn(WorkerId) -> bool) -> Option<(WorkerId, bool)> {
+        let suits = |id: WorkerId, worker: &Worker| {
+            let early = worker.in_process && wanted.kind == WorkKind::Orchestrator;
+            let open = worker.room(wanted.kind) > 0 && (wanted.durable || early);
+            open && worker.takes(wanted.kind, wanted.label) && admits(id)
         };
-        if let Some(id) = prefer
+        if let Some(id) = wanted.prefer
             && let Some(worker) = self.workers.get(&id)
-            && suits(worker)
+            && suits(id, worker)
         {
             return Some((id, worker.in_process));
         }
         let start = self.last.map_or(WorkerId(0), |last| WorkerId(last.0.wrapping_add(1)));
         let in_turn = self.workers.range(start..).chain(self.workers.range(..start));
-        in_turn.into_iter().find(|(_, worker)| suits(worker)).map(|(id, worker)| (*id, worker.in_process))
+        in_turn.into_iter().find(|(id, worker)| suits(**id, worker)).map(|(id, worker)| (*id, worker.in_process))
     }
+}
+
+/// What a worker is wanted for.
+pub(super) struct Wanted<'a> {
+    pub(super) kind: WorkKind,
+    pub(super) label: &'a Label,
+    pub(super) prefer: Option<WorkerId>,
+    pub(super) durable: bool,
 }

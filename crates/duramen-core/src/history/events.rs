@@ -1,6 +1,7 @@
 //! One event as one line.
 
 use super::fields::Fields;
+use super::json::{self, Object};
 use super::reader::{BadText, Reader};
 use super::values::Field;
 use alloc::format;
@@ -20,8 +21,24 @@ macro_rules! kinds {
                 // Nobody has written one for years; kept as the bytes that it is.
                 EventType::HistoryState(state) => {
                     out.push_str("HistoryState bytes=");
-                    state.encode_to_vec().iter().for_each(|byte| out.push_str(&format!("{byte:02x}")));
+                    out.push_str(&hex(&state.encode_to_vec()));
                 }
+            }
+        }
+
+        /// The kind of an event, by its name in the protocol.
+        pub(super) fn kind(event: &HistoryEvent) -> &'static str {
+            match &event.event_type {
+                $(Some(EventType::$kind(_)) => stringify!($kind),)*
+                Some(EventType::HistoryState(_)) => "HistoryState",
+                None => "Unknown",
+            }
+        }
+
+        fn write_kind_json(kind: &EventType, object: &mut Object<'_>) {
+            match kind {
+                $(EventType::$kind(message) => object.member(&json::name_of(stringify!($kind)), message),)*
+                EventType::HistoryState(state) => object.member("historyState", &hex(&state.encode_to_vec())),
             }
         }
 
@@ -112,6 +129,20 @@ pub(super) fn write(event: &HistoryEvent, out: &mut String) {
         Some(kind) => write_kind(kind, out),
         None => out.push_str("Unknown"),
     }
+}
+
+pub(super) fn write_json(event: &HistoryEvent, out: &mut String) {
+    let mut object = Object::begin(out);
+    object.member("eventId", &event.event_id);
+    object.field("timestamp", &event.timestamp);
+    if let Some(kind) = &event.event_type {
+        write_kind_json(kind, &mut object);
+    }
+    object.end();
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn read(line: &str) -> Result<HistoryEvent, BadText> {

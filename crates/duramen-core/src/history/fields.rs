@@ -1,5 +1,6 @@
 //! The fields of messages, by the names that they have in the text.
 
+use super::json::{self, Object};
 use super::reader::{BadText, Reader};
 use super::values::{Field, Status};
 use alloc::format;
@@ -12,6 +13,8 @@ pub(super) trait Fields: Default {
     fn write_fields(&self, except: &str, out: &mut String);
     /// Writes the value of one field, if there is anything in it.
     fn write_field(&self, name: &str, out: &mut String);
+    /// Writes `"name":value` for each, by the names of the protocol's JSON form.
+    fn write_json_fields(&self, object: &mut Object<'_>);
     /// Reads the value of a field.
     fn read_field(&mut self, name: &str, reader: &mut Reader<'_>) -> Result<(), BadText>;
 
@@ -74,6 +77,12 @@ macro_rules! messages {
                 }
             }
 
+            fn write_json_fields(&self, object: &mut Object<'_>) {
+                let Self { $($field),* } = self;
+                $(object.field(&json::name_of(stringify!($field)), value!($field.clone() $(, $wrapper)?));)*
+                let _ = object;
+            }
+
             fn read_field(&mut self, name: &str, reader: &mut Reader<'_>) -> Result<(), BadText> {
                 match name {
                     $($name => {
@@ -97,6 +106,12 @@ macro_rules! messages {
                 out.push('{');
                 out.push_str(inner.trim_start());
                 out.push('}');
+            }
+
+            fn write_json(&self, out: &mut String) {
+                let mut object = Object::begin(out);
+                self.write_json_fields(&mut object);
+                object.end();
             }
 
             fn read(reader: &mut Reader<'_>) -> Result<Self, BadText> {

@@ -15,6 +15,7 @@
 
 mod events;
 mod fields;
+mod json;
 mod reader;
 pub mod rfc3339;
 mod values;
@@ -51,6 +52,11 @@ impl History {
         text
     }
 
+    /// One line of JSON an event, for other programs to read; see [`to_json`].
+    pub fn to_json_lines(&self) -> String {
+        self.events.iter().map(|event| to_json(event) + "\n").collect()
+    }
+
     /// Reads what [`to_text`](Self::to_text) writes.
     pub fn from_text(text: &str) -> Result<Self, BadText> {
         let mut events = Vec::new();
@@ -62,6 +68,30 @@ impl History {
         }
         Ok(Self { events })
     }
+}
+
+/// An event in the protocol's JSON form (the one that protobuf defines for its messages): `eventId`,
+/// `timestamp`, and one member that is named by the kind of the event and holds its fields. Payloads are texts
+/// that hold JSON. A field with nothing in it is left out, but numbers are not. A history state, which nobody
+/// writes any more, is shown as its bytes.
+///
+/// ```
+/// # use duramen_core::history::{History, to_json};
+/// let text = "#0 2026-01-31T08:00:00Z TaskScheduled(SayHello) input=\"\\\"Tokyo\\\"\"";
+/// let event = &History::from_text(text)?.events[0];
+/// let json = r#"{"eventId":0,"timestamp":"2026-01-31T08:00:00Z","taskScheduled":{"name":"SayHello","input":"\"Tokyo\""}}"#;
+/// assert_eq!(to_json(event), json);
+/// # Ok::<_, duramen_core::history::BadText>(())
+/// ```
+pub fn to_json(event: &HistoryEvent) -> String {
+    let mut json = String::new();
+    events::write_json(event, &mut json);
+    json
+}
+
+/// The kind of an event, by its name: `TaskScheduled`.
+pub fn kind(event: &HistoryEvent) -> &'static str {
+    events::kind(event)
 }
 
 #[cfg(test)]

@@ -46,6 +46,27 @@ fn every_kind_reads_back() {
 }
 
 #[test]
+fn json_has_the_names_of_the_protocol() {
+    let history = History::from_text(
+        r#"#0 2026-01-31T08:00:00.250Z ExecutionStarted(HelloCities) version=2 input=null instance={id=i execution=e} parent={task=3 name=Parent instance={id=p}} trace={parent=00-1-2-01 span=2 state=""} span=s tags={a="b c"}
+#-1 2026-01-31T08:00:00Z TaskFailed(0) failure={type=Boom message="no\nway" inner={type=Inner message=m} non_retriable=true properties={list=[1 2.5 null true "x"] nested={k={}}}}
+#6 2026-01-31T08:00:00Z EntityLockRequested section=s locks=[@a@1 @b@2] position=0 parent=p
+#-1 - OrchestratorStarted
+#-1 - Unknown
+#8 2026-01-31T08:00:00Z ExecutionCompleted(COMPLETED) result="[]"
+"#,
+    );
+    let expected = r#"{"eventId":0,"timestamp":"2026-01-31T08:00:00.250Z","executionStarted":{"name":"HelloCities","version":"2","input":"null","orchestrationInstance":{"instanceId":"i","executionId":"e"},"parentInstance":{"taskScheduledId":3,"name":"Parent","orchestrationInstance":{"instanceId":"p"}},"parentTraceContext":{"traceParent":"00-1-2-01","spanID":"2","traceState":""},"orchestrationSpanID":"s","tags":{"a":"b c"}}}
+{"eventId":-1,"timestamp":"2026-01-31T08:00:00Z","taskFailed":{"taskScheduledId":0,"failureDetails":{"errorType":"Boom","errorMessage":"no\nway","innerFailure":{"errorType":"Inner","errorMessage":"m"},"isNonRetriable":true,"properties":{"list":[1,2.5,null,true,"x"],"nested":{"k":{}}}}}}
+{"eventId":6,"timestamp":"2026-01-31T08:00:00Z","entityLockRequested":{"criticalSectionId":"s","lockSet":["@a@1","@b@2"],"position":0,"parentInstanceId":"p"}}
+{"eventId":-1,"orchestratorStarted":{}}
+{"eventId":-1}
+{"eventId":8,"timestamp":"2026-01-31T08:00:00Z","executionCompleted":{"orchestrationStatus":"ORCHESTRATION_STATUS_COMPLETED","result":"[]"}}
+"#;
+    assert_eq!(history.unwrap().to_json_lines(), expected);
+}
+
+#[test]
 fn bytes_are_kept_where_there_is_no_other_form() {
     let state = OrchestrationState { instance_id: "i".to_string(), ..Default::default() };
     let event_type = Some(EventType::HistoryState(HistoryStateEvent { orchestration_state: Some(state) }));

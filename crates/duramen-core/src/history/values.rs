@@ -1,5 +1,6 @@
 //! How one value is written and read.
 
+use super::json::{self, Object};
 use super::reader::{BadText, Reader, write_quoted, write_text};
 use super::rfc3339;
 use crate::time::Time;
@@ -16,6 +17,8 @@ pub(super) trait Field: Sized {
     /// Whether it has nothing in it, and so is left out.
     fn is_absent(&self) -> bool;
     fn write(&self, out: &mut String);
+    /// As the protocol's JSON form has it.
+    fn write_json(&self, out: &mut String);
     fn read(reader: &mut Reader<'_>) -> Result<Self, BadText>;
 }
 
@@ -26,6 +29,10 @@ impl Field for String {
 
     fn write(&self, out: &mut String) {
         write_text(self, out);
+    }
+
+    fn write_json(&self, out: &mut String) {
+        json::write_text(self, out);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, BadText> {
@@ -44,6 +51,13 @@ impl<T: Field> Field for Option<T> {
         }
     }
 
+    fn write_json(&self, out: &mut String) {
+        match self {
+            Some(value) => value.write_json(out),
+            None => out.push_str("null"),
+        }
+    }
+
     fn read(reader: &mut Reader<'_>) -> Result<Self, BadText> {
         T::read(reader).map(Some)
     }
@@ -56,6 +70,10 @@ impl<T: Field> Field for alloc::boxed::Box<T> {
 
     fn write(&self, out: &mut String) {
         (**self).write(out);
+    }
+
+    fn write_json(&self, out: &mut String) {
+        (**self).write_json(out);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, BadText> {
@@ -73,6 +91,10 @@ impl Field for i32 {
         out.push_str(&self.to_string());
     }
 
+    fn write_json(&self, out: &mut String) {
+        self.write(out);
+    }
+
     fn read(reader: &mut Reader<'_>) -> Result<Self, BadText> {
         reader.parse("number")
     }
@@ -87,6 +109,10 @@ impl Field for bool {
         out.push_str(if *self { "true" } else { "false" });
     }
 
+    fn write_json(&self, out: &mut String) {
+        self.write(out);
+    }
+
     fn read(reader: &mut Reader<'_>) -> Result<Self, BadText> {
         reader.parse("`true` or `false`")
     }
@@ -99,6 +125,10 @@ impl Field for Timestamp {
 
     fn write(&self, out: &mut String) {
         out.push_str(&rfc3339::format(Time::from(*self)));
+    }
+
+    fn write_json(&self, out: &mut String) {
+        json::write_text(&rfc3339::format(Time::from(*self)), out);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, BadText> {
@@ -118,6 +148,14 @@ impl Field for Status {
     fn write(&self, out: &mut String) {
         match OrchestrationStatus::try_from(self.0) {
             Ok(status) => out.push_str(status.as_str_name().trim_start_matches(PREFIX)),
+            Err(_) => out.push_str(&self.0.to_string()),
+        }
+    }
+
+    /// By its whole name in the protocol.
+    fn write_json(&self, out: &mut String) {
+        match OrchestrationStatus::try_from(self.0) {
+            Ok(status) => json::write_text(status.as_str_name(), out),
             Err(_) => out.push_str(&self.0.to_string()),
         }
     }
@@ -147,6 +185,14 @@ impl<T: Field> Field for BTreeMap<String, T> {
             value.write(out);
         }
         out.push('}');
+    }
+
+    fn write_json(&self, out: &mut String) {
+        let mut object = Object::begin(out);
+        for (key, value) in self {
+            object.member(key, value);
+        }
+        object.end();
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, BadText> {
@@ -180,6 +226,17 @@ impl<T: Field> Field for Vec<T> {
         out.push(']');
     }
 
+    fn write_json(&self, out: &mut String) {
+        out.push('[');
+        for (at, value) in self.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            value.write_json(out);
+        }
+        out.push(']');
+    }
+
     fn read(reader: &mut Reader<'_>) -> Result<Self, BadText> {
         let mut list = Self::new();
         reader.expect("[")?;
@@ -208,6 +265,22 @@ impl Field for Value {
             Some(Kind::StringValue(text)) => write_quoted(text, out),
             Some(Kind::StructValue(fields)) => fields.fields.write(out),
             Some(Kind::ListValue(list)) => list.values.write(out),
+        }
+    }
+
+    fn write_json(&self, out: &mut String) {
+        match &self.kind {
+            None | Some(Kind::NullValue(_)) => out.push_str("null"),
+            Some(Kind::BoolValue(value)) => value.write_json(out),
+            Some(Kind::NumberValue(value)) if value.is_finite() => out.push_str(&value.to_string()),
+            // JSON has no such numbers; the protocol writes them as texts.
+            Some(Kind::NumberValue(value)) if value.is_nan() => out.push_str("\"NaN\""),
+            Some(Kind::NumberValue(value)) => {
+                out.push_str(if *value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
+            }
+            Some(Kind::StringValue(text)) => text.write_json(out),
+            Some(Kind::StructValue(fields)) => fields.fields.write_json(out),
+            Some(Kind::ListValue(list)) => list.values.write_json(out),
         }
     }
 

@@ -12,8 +12,9 @@ use crate::ids::{InstanceId, child_id};
 use crate::limits::{self, CHILD_DEPTH};
 use crate::message::{Body, StartChild, Terminate};
 use crate::partition::Ledger;
+use crate::planted::{self, Bug};
 use crate::time::Time;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -39,6 +40,8 @@ pub(super) struct Applied {
     timers: Vec<(Time, i32)>,
     /// Events for the instance itself, encoded.
     to_itself: Vec<Bytes>,
+    /// Actions that made children to which the hub gave the ids.
+    named: BTreeSet<i32>,
     /// Failures of children that could not be made, encoded.
     refused: Vec<Bytes>,
     completion: Option<(i32, CompleteOrchestrationAction)>,
@@ -103,6 +106,7 @@ impl Instance {
                 Action::SendEntityMessage(_) | Action::RewindOrchestration(_) => {}
             }
         }
+        self.largest_action = applied.events.iter().map(event::id_of).fold(self.largest_action, i32::max);
         applied
     }
 
@@ -117,14 +121,14 @@ impl Instance {
     fn schedule_task(&mut self, id: i32, task: ScheduleTaskAction, applied: &mut Applied, ledger: &Ledger) {
         let ScheduleTaskAction { name, version, input, tags, parent_trace_context } = task;
         let scheduled = TaskScheduledEvent { name, version, input, parent_trace_context, tags };
-        let task = self.new_task(&scheduled);
+        let task = self.new_task(id, &scheduled);
         let event = self.record(id, EventType::TaskScheduled(scheduled), applied, ledger);
         let index = self.history.len() as u64 - 1;
         applied.tasks.push((Task { event: Some(Place::Here(event).into()), ..task }, index));
     }
 
     /// A task for a TaskScheduled, still without that event; it is not written yet.
-    pub(super) fn new_task(&mut self, scheduled: &TaskScheduledEvent) -> Task {
+    pub(super) fn new_task(&mut self, action: i32, scheduled: &TaskScheduledEvent) -> Task {
         let number = self.tail.next_task;
         self.tail.next_task += 1;
         Task {
@@ -137,6 +141,7 @@ impl Instance {
             name: scheduled.name.clone(),
             runs_as: scheduled.version.clone().or_else(|| self.head.version.clone()),
             again: false,
+            action,
         }
     }
 
@@ -147,8 +152,11 @@ impl Instance {
         applied: &mut Applied,
         ledger: &mut Ledger,
     ) {
-        let fresh = child.instance_id.is_empty();
-        let child_id = if fresh { child_id(&self.execution_id, id) } else { InstanceId::new(child.instance_id) };
+        let by_hub = child.instance_id.is_empty();
+        let child_id = if by_hub { child_id(&self.execution_id, id) } else { InstanceId::new(child.instance_id) };
+        // A broken worker may use an action's id twice; the id of the child is not new then.
+        let used = id <= self.largest_action || !applied.named.insert(id);
+        let fresh = by_hub && (!used || planted::has(Bug::ChildTakenForNew));
         let created = SubOrchestrationInstanceCreatedEvent {
             instance_id: child_id.to_string(),
             name: child.name,

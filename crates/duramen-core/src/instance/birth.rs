@@ -1,10 +1,11 @@
 //! How an instance begins, and how its next generation does.
 
-use super::{Entry, Instance};
+use super::{Entry, History, Instance};
 use crate::checkpoint::{Change, Head, Parent, RunClosed, Tail, Task, Text, Timer, TimerKey};
 use crate::event::{self, Kind, Payload};
 use crate::ids::InstanceId;
 use crate::partition::Ledger;
+use crate::planted::planted;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -102,7 +103,8 @@ impl Instance {
         self.write_left_behind(ledger);
         ledger.write(Change::RunClosed(RunClosed { run: self.head.run }));
         let waiting = core::mem::take(&mut self.inbox);
-        self.history.clear();
+        self.history = History::default();
+        self.largest_action = -1;
         self.session = None;
 
         self.head.run = ledger.numbers.run().0;
@@ -140,9 +142,7 @@ impl Instance {
 
     fn move_to_new_run(&mut self, waiting: VecDeque<Entry>, ledger: &mut Ledger) {
         for entry in waiting {
-            if crate::planted::has(crate::planted::Bug::InboxDroppedAtContinueAsNew) {
-                continue;
-            }
+            planted!(InboxDroppedAtContinueAsNew => continue);
             match entry.kind {
                 Kind::Suspended | Kind::Resumed | Kind::Terminated | Kind::Raised => {
                     self.put(entry.kind, entry.event, ledger);
@@ -155,13 +155,11 @@ impl Instance {
 
     /// ExecutionStarted of the current run, wherever it is.
     pub(crate) fn started_event(&self) -> ExecutionStartedEvent {
-        let in_inbox = self.inbox.iter().filter(|entry| entry.kind == Kind::Started).map(|entry| &entry.event);
-        for event in in_inbox.chain(&self.history) {
-            if let EventType::ExecutionStarted(started) = event::decode_type(event) {
-                return started;
-            }
+        let in_inbox = self.inbox.iter().find(|entry| entry.kind == Kind::Started);
+        match in_inbox.map(|entry| event::decode_type(&entry.event)) {
+            Some(EventType::ExecutionStarted(started)) => started,
+            _ => self.history.started().expect("a run begins with ExecutionStarted"),
         }
-        unreachable!("a run begins with ExecutionStarted")
     }
 }
 

@@ -1,12 +1,12 @@
 //! How an instance ends: by its worker's answer, or by the hub.
 
-use super::{Entry, Instance};
-use crate::checkpoint::{Change, HistoryParts, Part, Place, Taken, TaskKey, Text, TimerKey};
-use crate::dispatch::Item;
+use super::{Entry, Instance, task_item};
+use crate::checkpoint::{Change, HistoryParts, Part, Place, Taken, Task, TaskKey, Text, TimerKey};
 use crate::event::{self, Kind, Payload};
 use crate::ids::{InstanceId, Run};
 use crate::message::{Body, End, RunResult, Terminate};
 use crate::partition::{Effect, Ledger};
+use crate::planted::planted;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,9 +26,42 @@ pub(super) struct Ending {
 }
 
 /// A child that the history has no result of.
+#[derive(Clone, Debug)]
 pub(super) struct OpenChild {
     pub(super) action: i32,
     pub(super) created: SubOrchestrationInstanceCreatedEvent,
+}
+
+/// Children of a run that have no result, as far as its history has been seen. A retried child has the
+/// same id as the one that failed, so pairs are matched in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Children(BTreeMap<i32, (usize, OpenChild)>);
+
+impl Children {
+    /// Looks at the next event of the history.
+    pub(super) fn see(&mut self, index: usize, event: &Bytes) {
+        let decoded = event::decode(event);
+        match decoded.event_type {
+            Some(EventType::SubOrchestrationInstanceCreated(created)) => {
+                let action = decoded.event_id;
+                self.0.insert(action, (index, OpenChild { action, created }));
+            }
+            Some(EventType::SubOrchestrationInstanceCompleted(done)) => {
+                self.0.remove(&done.task_scheduled_id);
+            }
+            Some(EventType::SubOrchestrationInstanceFailed(failed)) => {
+                self.0.remove(&failed.task_scheduled_id);
+            }
+            _ => {}
+        }
+    }
+
+    /// In the order in which they were made.
+    pub(super) fn in_order(self) -> Vec<OpenChild> {
+        let mut open: Vec<(usize, OpenChild)> = self.0.into_values().collect();
+        open.sort_by_key(|(index, _)| *index);
+        open.into_iter().map(|(_, child)| child).collect()
+    }
 }
 
 impl Instance {
@@ -39,7 +72,8 @@ impl Instance {
         self.tail.suspended = false;
         self.tail.completed = Some(ledger.now.into());
         let last = self.history.len() - 1;
-        self.tail.output = event::locate(&self.history[last], Payload::Output).map(|(start, length)| Text {
+        let completed = self.history.last().expect("ExecutionCompleted is there");
+        self.tail.output = event::locate(completed, Payload::Output).map(|(start, length)| Text {
             part: Some(Place::History(last as u64).into()),
             start,
             length,
@@ -49,16 +83,15 @@ impl Instance {
         self.change(ledger);
         self.close_timers_by_name(ledger);
         self.drop_inbox(ledger);
-        if !crate::planted::has(crate::planted::Bug::SessionSurvivesRewind) {
-            self.session = None;
-        }
+        let held = self.session.take();
+        planted!(SessionSurvivesRewind => self.session = held);
         self.terminating = None;
         self.tell_parent(&ending, ledger);
         if ending.status == OrchestrationStatus::Terminated {
             self.close_tasks(ledger);
             if recurse {
                 let output = self.output();
-                for child in self.open_children() {
+                for child in self.history.open_children() {
                     let body = Terminate { output: output.clone(), recurse: true };
                     ledger.send(self.slot(), InstanceId::new(child.created.instance_id), Body::Terminate(body));
                 }
@@ -115,7 +148,7 @@ impl Instance {
 
     /// Ends at once, and so on down.
     pub(crate) fn end_with_children(&mut self, output: Option<String>, ledger: &mut Ledger) {
-        let children = self.open_children();
+        let children = self.history.open_children();
         self.tail.terminate_children = false;
         self.end_by_hub(output.clone(), ledger);
         for child in children {
@@ -129,9 +162,7 @@ impl Instance {
         if core::mem::replace(&mut self.tail.parent_told, true) {
             return;
         }
-        if crate::planted::has(crate::planted::Bug::ParentNotTold) && ending.status == OrchestrationStatus::Terminated {
-            return;
-        }
+        planted!(ParentNotTold => if ending.status == OrchestrationStatus::Terminated { return });
         let Some(parent) = &self.head.parent else { return };
         let id = parent.task_scheduled_id;
         let event = if ending.status == OrchestrationStatus::Completed {
@@ -186,18 +217,16 @@ impl Instance {
 
     /// Closes every task: queued ones do not start, running ones become stale.
     fn close_tasks(&mut self, ledger: &mut Ledger) {
-        for number in core::mem::take(&mut self.tasks).into_keys() {
+        for (number, task) in core::mem::take(&mut self.tasks) {
             ledger.write(Change::TaskClosed(TaskKey { birth: self.head.birth, number }));
-            self.recall_task(number, ledger);
+            self.recall_task(&task, ledger);
         }
     }
 
-    fn recall_task(&self, number: u64, ledger: &mut Ledger) {
-        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
-            return;
-        }
-        let key = (self.birth(), number);
-        ledger.forget_late(&Item::Task { id: self.id.clone(), birth: self.birth(), number });
+    fn recall_task(&self, task: &Task, ledger: &mut Ledger) {
+        planted!(ReplacedActivityAnswers => return);
+        let key = (self.birth(), task.key.unwrap_or_default().number);
+        ledger.forget_late(&task_item(self.id.clone(), task));
         ledger.returns.remove(&key);
         if let Some(token) = ledger.running.get(&key).copied()
             && let Some(out) = ledger.recall(token)
@@ -209,35 +238,10 @@ impl Instance {
     /// Forgets all that the partition's indexes have of it, before it is purged.
     pub(crate) fn forget(&mut self, ledger: &mut Ledger) {
         self.close_timers(ledger);
-        for number in core::mem::take(&mut self.tasks).into_keys() {
-            self.recall_task(number, ledger);
+        for task in core::mem::take(&mut self.tasks).into_values() {
+            self.recall_task(&task, ledger);
         }
         ledger.write(Change::Purged(crate::checkpoint::Purged { birth: self.head.birth, run: self.head.run }));
-    }
-
-    /// Children of the current run without a result, in the order in which they were made. A
-    /// retried child has the same id as the one that failed, so pairs are matched in order.
-    pub(super) fn open_children(&self) -> Vec<OpenChild> {
-        let mut open: BTreeMap<i32, (usize, OpenChild)> = BTreeMap::new();
-        for (index, event) in self.history.iter().enumerate() {
-            let decoded = event::decode(event);
-            match decoded.event_type {
-                Some(EventType::SubOrchestrationInstanceCreated(created)) => {
-                    let action = decoded.event_id;
-                    open.insert(action, (index, OpenChild { action, created }));
-                }
-                Some(EventType::SubOrchestrationInstanceCompleted(done)) => {
-                    open.remove(&done.task_scheduled_id);
-                }
-                Some(EventType::SubOrchestrationInstanceFailed(failed)) => {
-                    open.remove(&failed.task_scheduled_id);
-                }
-                _ => {}
-            }
-        }
-        let mut open: Vec<(usize, OpenChild)> = open.into_values().collect();
-        open.sort_by_key(|(index, _)| *index);
-        open.into_iter().map(|(_, child)| child).collect()
     }
 
     /// Whether the run is the one that a result is for.

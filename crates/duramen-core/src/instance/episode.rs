@@ -7,6 +7,7 @@ use crate::checkpoint::{Change, CustomStatus, HistoryParts, Part, Place, Taken};
 use crate::event::{self, Kind};
 use crate::ids::Token;
 use crate::partition::Ledger;
+use crate::planted::{self, Bug, planted};
 use crate::time::Time;
 use crate::work::{OrchestratorWork, Session, Work, WorkItem, WorkerId};
 use alloc::vec::Vec;
@@ -48,7 +49,7 @@ impl Instance {
             fixed.taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind != Kind::Rewound);
         new.extend(shown.map(|entry| entry.event.clone()));
         let holds_session = self.session == Some(to.worker)
-            || (crate::planted::has(crate::planted::Bug::SessionAfterRecovery)
+            || (planted::has(Bug::SessionAfterRecovery)
                 && to.in_process
                 && self.touched == 0
                 && self.tail.episodes > 0);
@@ -60,16 +61,12 @@ impl Instance {
             name: self.name.clone(),
             version: self.version.clone(),
             session: Session {
-                epoch: if crate::planted::has(crate::planted::Bug::SessionSurvivesLease) {
-                    crate::ids::Epoch(1)
-                } else {
-                    ledger.epoch
-                },
+                epoch: planted::session_epoch(ledger.epoch),
                 run: self.run(),
                 rewinds: self.head.rewinds.len() as u32,
                 episodes: self.tail.episodes,
             },
-            past: (!holds_session).then(|| self.history.clone()),
+            past: (!holds_session).then(|| self.history.whole().to_vec()),
             new,
             trace: self.tail.trace.clone(),
         };
@@ -89,9 +86,7 @@ impl Instance {
 
     /// Strictly later than the episode before, whatever the wall clock does.
     pub(super) fn next_episode_time(&self, now: Time) -> Time {
-        if crate::planted::has(crate::planted::Bug::EpisodeTimeBack) {
-            return now;
-        }
+        planted!(EpisodeTimeBack => return now);
         let created = Time::from(self.head.created.unwrap_or_default());
         let last = self.tail.episode_time.map(Time::from);
         let after_last = last.map_or(Time::EPOCH, |last| last.plus(Duration::from_micros(1)));
@@ -100,9 +95,7 @@ impl Instance {
 
     /// Takes back an episode that was not answered: the next worker gets the same events.
     pub(crate) fn take_back(&mut self) {
-        if crate::planted::has(crate::planted::Bug::EpisodeNotFixed) {
-            self.fixed = None;
-        }
+        planted!(EpisodeNotFixed => self.fixed = None);
         self.episode = None;
         self.session = None;
     }

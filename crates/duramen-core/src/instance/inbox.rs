@@ -5,16 +5,14 @@ use crate::checkpoint::{Arrived, Change};
 use crate::event::Kind;
 use crate::limits::{EPISODE_BYTES, EPISODE_EVENTS};
 use crate::partition::Ledger;
+use crate::planted::planted;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
 impl Instance {
     /// Puts an event at the end of the inbox and offers an episode if one is now due.
     pub(crate) fn receive(&mut self, kind: Kind, event: Bytes, ledger: &mut Ledger) {
-        if crate::planted::has(crate::planted::Bug::SuspendedEventsLost) && self.tail.suspended && kind == Kind::Raised
-        {
-            return;
-        }
+        planted!(SuspendedEventsLost => if self.tail.suspended && kind == Kind::Raised { return });
         self.put(kind, event, ledger);
         self.change(ledger);
         self.offer_if_due(ledger);

@@ -9,12 +9,14 @@ mod actions;
 mod birth;
 mod ending;
 mod episode;
+mod history;
 mod inbox;
 mod rewind;
 mod state;
 
 pub(crate) use birth::Beginning;
 pub(crate) use episode::HandOut;
+pub(crate) use history::History;
 
 use crate::checkpoint::{CustomStatus, Head, Image, Tail, Task, Timer};
 use crate::dispatch::{Item, Offer};
@@ -56,7 +58,7 @@ pub(crate) struct Instance {
     pub(crate) head: Head,
     pub(crate) tail: Tail,
     pub(crate) custom_status: Option<CustomStatus>,
-    pub(crate) history: Vec<Bytes>,
+    pub(crate) history: History,
     pub(crate) inbox: VecDeque<Entry>,
     /// Open tasks of all runs of this birth: those of a run that is over are left behind, and their
     /// results are dropped.
@@ -67,6 +69,8 @@ pub(crate) struct Instance {
     pub(crate) name: Arc<str>,
     pub(crate) version: Option<Arc<str>>,
     pub(crate) execution_id: Arc<str>,
+    /// The largest id of an action in the history of this execution.
+    pub(crate) largest_action: i32,
     /// The last checkpoint that changed it.
     pub(crate) touched: u64,
     /// The checkpoint of its last answer or rewind: a history that is shown includes it.
@@ -84,6 +88,12 @@ pub(crate) struct Instance {
     pub(crate) written_off: bool,
     /// When the hub ends it, if its worker does not answer a termination.
     pub(crate) terminating: Option<Time>,
+    /// When it was last touched.
+    pub(crate) used: Time,
+    /// Where it stands among those that are idle, if it is known to be settled.
+    pub(crate) idle_since: Option<Time>,
+    /// Whether it stands among those that a checkpoint changed.
+    pub(crate) noted: bool,
 }
 
 impl Instance {
@@ -97,10 +107,11 @@ impl Instance {
             head,
             tail,
             custom_status: None,
-            history: Vec::new(),
+            history: History::default(),
             inbox: VecDeque::new(),
             tasks: BTreeMap::new(),
             timers: BTreeMap::new(),
+            largest_action: -1,
             touched: 0,
             advanced: 0,
             episode: None,
@@ -110,6 +121,9 @@ impl Instance {
             returns: 0,
             written_off: false,
             terminating: None,
+            used: Time::MIN,
+            idle_since: None,
+            noted: false,
         }
     }
 
@@ -117,7 +131,8 @@ impl Instance {
     pub(crate) fn load(image: Image) -> Self {
         let mut instance = Self::new(InstanceId::new(image.head.id.as_str()), image.head, image.tail);
         instance.custom_status = image.custom_status;
-        instance.history = image.history;
+        instance.largest_action = image.history.iter().map(crate::event::id_of).fold(-1, i32::max);
+        instance.history = image.history.into();
         instance.inbox = image
             .inbox
             .into_iter()
@@ -133,7 +148,8 @@ impl Instance {
         instance
     }
 
-    /// What the backend gives once all that was written is settled.
+    /// What the backend gives once all that was written is settled, but for the events that are not in
+    /// memory.
     pub(crate) fn image(&self) -> Image {
         let arrived = |entry: &Entry| crate::checkpoint::Arrived {
             birth: self.head.birth,
@@ -145,7 +161,7 @@ impl Instance {
             head: self.head.clone(),
             tail: self.tail.clone(),
             custom_status: self.custom_status.clone(),
-            history: self.history.clone(),
+            history: self.history.in_memory().to_vec(),
             inbox: self.inbox.iter().map(arrived).collect(),
             tasks: self.tasks.values().cloned().collect(),
             timers: self.timers.values().cloned().collect(),
@@ -217,19 +233,14 @@ impl Instance {
         offer_of(self.id.clone(), task, after)
     }
 
-    /// Whether it may leave memory: nothing about it is only there. That the dispatcher still has a
-    /// reference to one that has ended does not keep it.
+    /// Whether it may leave memory once it is settled: nothing about it is only there. That the
+    /// dispatcher has a reference does not keep it. Each reason to stay ends with a change.
     pub(crate) fn is_evictable(&self) -> bool {
         if self.ended() {
             return self.episode.is_none();
         }
         // The time in which a termination is to be answered would run anew with each load.
-        self.terminating.is_none()
-            && self.episode.is_none()
-            && !self.offered
-            && self.fixed.is_none()
-            && !self.written_off
-            && !self.is_due()
+        self.terminating.is_none() && self.episode.is_none() && self.fixed.is_none() && !self.written_off
     }
 }
 
@@ -242,10 +253,14 @@ pub(crate) fn task_event(task: &Task) -> &Bytes {
     }
 }
 
+/// The reference to a task.
+pub(crate) fn task_item(id: InstanceId, task: &Task) -> Item {
+    let key = task.key.unwrap_or_default();
+    Item::Task { id, birth: Run(key.birth), number: key.number, action: task.action }
+}
+
 /// The offer of a task of an instance.
 pub(crate) fn offer_of(id: InstanceId, task: &Task, after: u64) -> Offer {
-    let key = task.key.unwrap_or_default();
-    let item = Item::Task { id, birth: Run(key.birth), number: key.number };
     let version = task.runs_as.as_deref().map(Into::into);
-    Offer { item, name: task.name.as_str().into(), version, after, prefer: None }
+    Offer { item: task_item(id, task), name: task.name.as_str().into(), version, after, prefer: None }
 }

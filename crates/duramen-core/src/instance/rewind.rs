@@ -8,6 +8,7 @@ use crate::event::{self, Kind};
 use crate::ids::InstanceId;
 use crate::message::{Body, RewindChild};
 use crate::partition::Ledger;
+use crate::planted::planted;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -25,12 +26,12 @@ impl Instance {
         self.head.rewinds.push(Rewind { at: Some(at.into()), reason: reason.clone() });
         self.head.execution_id = ledger.numbers.execution_id();
         self.execution_id = self.head.execution_id.as_str().into();
-        if !crate::planted::has(crate::planted::Bug::SessionSurvivesRewind) {
-            self.session = None;
-        }
+        let held = self.session.take();
+        planted!(SessionSurvivesRewind => self.session = held);
         self.advanced = ledger.number;
         let events = self.history_without_failures();
-        self.history = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event))).collect();
+        let encoded = events.iter().map(|event| Bytes::from(prost::Message::encode_to_vec(event)));
+        self.history = encoded.collect::<Vec<_>>().into();
         self.tail.history_events = self.history.len() as u64;
         self.tail.completed = None;
         self.tail.output = None;
@@ -38,13 +39,13 @@ impl Instance {
         // The input's text has moved with ExecutionStarted.
         let started = events.iter().position(|event| matches!(event.event_type, Some(EventType::ExecutionStarted(_))));
         self.head.input = started.and_then(|index| {
-            let (start, length) = event::locate(&self.history[index], event::Payload::Input)?;
+            let (start, length) = event::locate(&self.history.whole()[index], event::Payload::Input)?;
             let part = Some(Place::History(index as u64).into());
             Some(crate::checkpoint::Text { part, start, length, run: self.head.run })
         });
         self.head.begins_run = false;
         self.write_left_behind(ledger);
-        let parts = self.history.iter().map(|event| Place::Here(event.clone()).into()).collect();
+        let parts = self.history.whole().iter().map(|event| Place::Here(event.clone()).into()).collect();
         ledger.write(Change::History(HistoryParts { run: self.head.run, parts, replace: true, first: 0 }));
         ledger.write(Change::Head(Box::new(self.head.clone())));
         self.reopen(&events, reason.clone(), ledger);
@@ -55,12 +56,12 @@ impl Instance {
     /// the episode that followed it.
     pub(crate) fn shown_history(&self) -> Vec<Bytes> {
         if self.head.rewinds.is_empty() {
-            return self.history.to_vec();
+            return self.history.whole().to_vec();
         }
         let mut shown = Vec::with_capacity(self.history.len() + self.head.rewinds.len());
         let rewinds = self.head.rewinds.iter();
         let mut rewinds = rewinds.map(|rewind| (Time::from(rewind.at.unwrap_or_default()), &rewind.reason)).peekable();
-        for event in &self.history {
+        for event in self.history.whole() {
             let HistoryEvent { timestamp, event_type, .. } = event::decode(event);
             if let (Some(EventType::OrchestratorStarted(_)), Some(began)) = (event_type, timestamp.map(Time::from)) {
                 while let Some((at, reason)) = rewinds.next_if(|(at, _)| *at <= began) {
@@ -82,7 +83,7 @@ impl Instance {
         let mut kept: Vec<Option<HistoryEvent>> = Vec::with_capacity(self.history.len());
         // Where the last TaskScheduled of an id stands: a retry of Python uses the id again.
         let mut scheduled: BTreeMap<i32, usize> = BTreeMap::new();
-        for event in &self.history {
+        for event in self.history.whole() {
             let mut event = event::decode(event);
             match &mut event.event_type {
                 Some(EventType::TaskScheduled(_)) => {
@@ -120,19 +121,19 @@ impl Instance {
                 _ => {}
             }
         }
-        for (_, (index, scheduled)) in tasks {
-            let event = self.history[index].clone();
+        for (action, (index, scheduled)) in tasks {
+            let event = self.history.whole()[index].clone();
             // One that was left behind and still runs is taken back as it is.
             let runs = self.tasks.values().any(|task| task.run == self.head.run && *task_event(task) == event);
             if !runs {
-                let task = Task { event: Some(Place::Here(event).into()), ..self.new_task(scheduled) };
+                let task = Task { event: Some(Place::Here(event).into()), ..self.new_task(action, scheduled) };
                 self.open_task(task, Place::History(index as u64).into(), ledger);
             }
         }
         for (id, due) in timers {
             self.open_timer(due.into(), Some(id), ledger);
         }
-        for child in self.open_children() {
+        for child in self.history.open_children() {
             let again = self.start_child(child.action, &child.created, false, ledger.now);
             let id = InstanceId::new(child.created.instance_id);
             if let Some(failure) = refusal_of_child(&id, again.depth) {

@@ -3,7 +3,8 @@
 use super::residence::{Deferred, Residence};
 use super::{Effect, Partition, Wake};
 use crate::ids::{Birth, InstanceId};
-use crate::limits::TURN_BYTES;
+use crate::limits::{LOADS_UNDER_WAY, TURN_BYTES};
+use crate::planted;
 use crate::time::Time;
 use alloc::vec::Vec;
 
@@ -11,7 +12,9 @@ impl Partition {
     /// Does what is due. To be called at [`Partition::deadline`], or later.
     pub fn tick(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.ledger.now = now;
+        self.move_window();
         self.fire_timers();
+        self.read_on();
         while self.ledger.wakes.first().is_some_and(|(at, _)| *at <= now) {
             let (_, wake) = self.ledger.wakes.pop_first().expect("it has a first");
             match wake {
@@ -22,27 +25,30 @@ impl Partition {
             }
         }
         self.take_back_overdue();
+        self.let_go();
         self.follow_up();
         out.append(&mut self.ledger.out);
     }
 
     /// When `tick` is to be called next.
     pub fn deadline(&self) -> Option<Time> {
-        let timer = self.ledger.timers.first_key_value().map(|((due, _), _)| *due);
+        self.awaited().into_iter().chain(self.leaves_at()).min()
+    }
+
+    /// When something is due that somebody can be waiting for: all but that instances leave memory.
+    pub fn awaited(&self) -> Option<Time> {
+        // While as much is being loaded as may be, what is loaded comes first.
+        let timer = self.ledger.timers.first_due().filter(|_| self.loading.len() < LOADS_UNDER_WAY);
         let wake = self.ledger.wakes.first().map(|(at, _)| *at);
-        timer.into_iter().chain(wake).chain(self.overdue_at()).chain(self.turn_deadline()).min()
+        let other = [self.ledger.timers.moves_at(), self.overdue_at(), self.turn_deadline()];
+        timer.into_iter().chain(wake).chain(other.into_iter().flatten()).min()
     }
 
     fn fire_timers(&mut self) {
         // What does not fit into this turn is due in the next.
-        while self.ledger.bytes < TURN_BYTES {
-            let Some(entry) = self.ledger.timers.first_entry() else { return };
-            let (due, key) = *entry.key();
-            let early = if crate::planted::has(crate::planted::Bug::TimerEarly) { 1 } else { 0 };
-            if due > self.ledger.now.plus(core::time::Duration::from_secs(early)) {
-                return;
-            }
-            let (birth, id) = entry.remove();
+        while self.ledger.bytes < TURN_BYTES && self.loading.len() < LOADS_UNDER_WAY {
+            let now = self.ledger.now.plus(planted::early());
+            let Some((birth, id, key)) = self.ledger.timers.pop_due(now) else { return };
             // A timer that is read without its instance is a hint: the instance says whether it is
             // open.
             if self.residence(&id) == Residence::Elsewhere {

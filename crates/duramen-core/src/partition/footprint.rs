@@ -5,8 +5,10 @@ use super::Partition;
 /// Counts of what a partition holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
-    /// Instances.
+    /// Instances, and what is remembered of them until they leave.
     pub instances: usize,
+    /// History events of instances.
+    pub events: usize,
     /// Ids that are known to be gone before their purge is settled.
     pub tombstones: usize,
     /// Loads under way.
@@ -17,7 +19,8 @@ pub struct Footprint {
     pub timers: usize,
     /// Things to look at again at a time.
     pub wakes: usize,
-    /// Items with workers, and what is remembered of them.
+    /// Items with workers, references to episodes of instances that are not in memory, and what is
+    /// remembered of either.
     pub items: usize,
     /// Messages that are not acknowledged, or wait for their target.
     pub messages: usize,
@@ -37,17 +40,19 @@ impl Partition {
     pub fn footprint(&self) -> Footprint {
         let ledger = &self.ledger;
         Footprint {
-            instances: self.instances.len().max(self.by_id.len()),
+            instances: self.instances.len().max(self.by_id.len()).max(self.leaving.noted()),
+            events: self.instances.values().map(|instance| instance.history.in_memory().len()).sum(),
             tombstones: self.leaving.tombstones(),
             loading: self.loading.len(),
             waiters: self.waiters.len().max(self.waiting_at.len()),
-            timers: ledger.timers.len(),
+            timers: ledger.timers.held(),
             wakes: ledger.wakes.len(),
             items: ledger.episodes.len()
                 + ledger.activities.len()
                 + ledger.running.len()
                 + ledger.returns.len()
-                + ledger.late_items(),
+                + ledger.late_items()
+                + self.leaving.offered.len(),
             messages: self.outbox.held(),
             staged: ledger.deltas.len()
                 + ledger.held.len()

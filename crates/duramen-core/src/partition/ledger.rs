@@ -2,11 +2,14 @@
 //! indexes over timers and tokens. Instances write into it while they change.
 
 use super::Effect;
-use crate::checkpoint::{Change, Delta, Timer, TimerKey};
+use super::timers::Timers;
+use crate::checkpoint::{Change, Delta, Timer};
 use crate::dispatch::{Item, Offer};
-use crate::ids::{Birth, Epoch, InstanceId, Numbers, Run, Slot, Token};
+use crate::ids::{Birth, Epoch, InstanceId, Numbers, Slot, Token};
 use crate::instance::Instance;
+use crate::limits::Settings;
 use crate::message::{Body, Message};
+use crate::planted::planted;
 use crate::request::RequestId;
 use crate::time::Time;
 use crate::work::WorkerId;
@@ -68,7 +71,7 @@ pub(crate) struct Ledger {
     /// Instances that began or ended in this call, for their waiters.
     pub(crate) moved: Vec<Birth>,
     pub(crate) letters: VecDeque<Letter>,
-    pub(crate) timers: BTreeMap<(Time, TimerKey), (Birth, InstanceId)>,
+    pub(crate) timers: Timers,
     pub(crate) episodes: BTreeMap<Token, Out>,
     pub(crate) activities: BTreeMap<Token, Out>,
     /// The token of each task that is with a worker.
@@ -85,7 +88,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(epoch: Epoch, numbers: Numbers, now: Time) -> Self {
+    pub(crate) fn new(epoch: Epoch, numbers: Numbers, now: Time, settings: &Settings) -> Self {
         Self {
             epoch,
             numbers,
@@ -101,7 +104,7 @@ impl Ledger {
             dirty: Vec::new(),
             moved: Vec::new(),
             letters: VecDeque::new(),
-            timers: BTreeMap::new(),
+            timers: Timers::new(now, settings),
             episodes: BTreeMap::new(),
             activities: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -123,6 +126,7 @@ impl Ledger {
 
     /// Notes that the checkpoint changes the tail of an instance.
     pub(crate) fn touch(&mut self, instance: &mut Instance) {
+        instance.used = self.now;
         if instance.touched != self.number {
             instance.touched = self.number;
             self.dirty.push(instance.birth());
@@ -132,9 +136,7 @@ impl Ledger {
 
     /// Lets an effect leave once the checkpoint is durable, and the checkpoint soon.
     pub(crate) fn hold(&mut self, effect: Effect) {
-        if crate::planted::has(crate::planted::Bug::EffectBeforeDurable) {
-            return self.out.push(effect);
-        }
+        planted!(EffectBeforeDurable => return self.out.push(effect));
         self.held.push(effect);
         self.must_leave = true;
     }
@@ -151,11 +153,11 @@ impl Ledger {
     }
 
     pub(crate) fn open_timer(&mut self, timer: &Timer, id: &InstanceId) {
-        self.timers.insert(timer_key(timer), (Run(timer.birth), id.clone()));
+        self.timers.open(timer, id, self.number);
     }
 
     pub(crate) fn close_timer(&mut self, timer: &Timer) {
-        self.timers.remove(&timer_key(timer));
+        self.timers.close(timer);
     }
 
     /// Takes an item back from the worker that has it; what that worker answers is stale.
@@ -211,9 +213,4 @@ impl Ledger {
     pub(crate) fn offer(&mut self, offer: Offer) {
         self.out.push(Effect::Offer(offer));
     }
-}
-
-/// The place of a timer in the index.
-pub(crate) fn timer_key(timer: &Timer) -> (Time, TimerKey) {
-    (timer.due.unwrap_or_default().into(), timer.key.unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 //! Applying messages from instances to instances.
 
+use super::residence::Residence;
 use super::{Ledger, Partition};
 use crate::checkpoint::Parent;
 use crate::event::{self, Kind};
@@ -7,6 +8,7 @@ use crate::ids::{InstanceId, Run, Slot};
 use crate::instance::{Beginning, Instance};
 use crate::message::{Body, Message, RewindChild, RunResult, StartChild};
 use crate::partition::ledger::Letter;
+use crate::planted::{self, Bug};
 use alloc::format;
 use duramen_proto::OrchestrationStatus;
 use duramen_proto::history_event::EventType;
@@ -25,15 +27,22 @@ impl Partition {
         let Letter { from, to, message } = letter;
         let pair = (from, to.slot());
         let new = matches!(&message.body, Some(Body::StartChild(start)) if start.fresh);
-        let reachable = new || self.residence(&to) != super::residence::Residence::Elsewhere;
-        if self.owns(pair.1)
-            && (self.outbox.is_empty(pair) || crate::planted::has(crate::planted::Bug::MessageOvertakes))
-            && reachable
-        {
+        let reachable = new || !self.is_away(&to, &message);
+        if self.owns(pair.1) && (self.outbox.is_empty(pair) || planted::has(Bug::MessageOvertakes)) && reachable {
             self.apply(message);
         } else {
             self.queue(pair, &message);
         }
+    }
+
+    /// Whether the target of a message has to be loaded before it can be applied.
+    pub(super) fn is_away(&self, to: &InstanceId, message: &Message) -> bool {
+        let residence = match &message.body {
+            Some(Body::RewindChild(_)) => self.residence_with_history(to),
+            Some(Body::StartChild(_) | Body::Result(_) | Body::Raised(_) | Body::Terminate(_) | Body::End(_))
+            | None => self.residence(to),
+        };
+        residence == Residence::Elsewhere
     }
 
     /// Applies a message to its target, which is in memory or does not exist.

@@ -12,6 +12,7 @@ mod outbox;
 mod requests;
 mod residence;
 mod start;
+mod timers;
 mod turn;
 mod waits;
 mod work;
@@ -19,7 +20,7 @@ mod work;
 pub use footprint::Footprint;
 pub(crate) use ledger::{Ledger, Wake};
 
-use crate::checkpoint::{DueTimers, Image, Outstanding, PairMark, Queued, TimerPlace, TimerWindow};
+use crate::checkpoint::{DueTimers, Image, Outstanding, PairMark, Queued, Ready, TimerWindow};
 use crate::dispatch::{Grant, Item, Offer};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, PartitionId, Position, Run, Slot, StoreId};
 use crate::instance::Instance;
@@ -32,6 +33,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 use outbox::Outbox;
 use residence::{Deferred, Leaving};
 use waits::Waiter;
@@ -91,6 +93,8 @@ pub enum Effect {
     Offer(Offer),
     /// Give an item to a worker.
     Work(WorkerId, WorkItem),
+    /// A grant is to an item that is no longer open.
+    Refused(Grant),
     /// A worker has room for one more item.
     Freed(WorkerId, WorkKind),
     /// A session will not be used again.
@@ -101,13 +105,17 @@ pub enum Effect {
     Acknowledge(PairMark),
 }
 
+/// What is looked up at every turn. Its order is that of no input, so nothing may come to depend on
+/// it (invariant 10).
+type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
+
 /// The state machine.
 pub struct Partition {
     config: Config,
     owned: Vec<bool>,
     ledger: Ledger,
-    instances: BTreeMap<Birth, Box<Instance>>,
-    by_id: BTreeMap<InstanceId, Birth>,
+    instances: Map<Birth, Box<Instance>>,
+    by_id: Map<InstanceId, Birth>,
     /// Inputs for instances that are being loaded, in order.
     loading: BTreeMap<InstanceId, VecDeque<Deferred>>,
     waiters: BTreeMap<InstanceId, Vec<Waiter>>,
@@ -132,12 +140,14 @@ impl Partition {
         let mut owned = vec![false; Slot::COUNT];
         config.slots.iter().for_each(|slot| owned[usize::from(slot.0)] = true);
         let numbers = Numbers::new(config.store, config.epoch);
+        // Ids come from outside: whoever makes them must not know where they fall.
+        let hasher = FixedState::with_seed(config.store.0.rotate_left(32) ^ u64::from(config.epoch.0));
         let mut partition = Self {
-            ledger: Ledger::new(config.epoch, numbers, now),
+            ledger: Ledger::new(config.epoch, numbers, now, &config.settings),
             config,
             owned,
-            instances: BTreeMap::new(),
-            by_id: BTreeMap::new(),
+            instances: Map::with_hasher(hasher.clone()),
+            by_id: Map::with_hasher(hasher),
             loading: BTreeMap::new(),
             waiters: BTreeMap::new(),
             waiting_at: BTreeMap::new(),
@@ -155,39 +165,34 @@ impl Partition {
     }
 
     fn take_up(&mut self, outstanding: Outstanding) {
-        self.ask_for_timers(None);
-        for Queued { key, id, name, runs_as } in outstanding.tasks {
-            let item = Item::Task { id: InstanceId::new(id), birth: Run(key.birth), number: key.number };
+        self.take_up_timers();
+        for Queued { key, id, name, runs_as, action } in outstanding.tasks {
+            let item = Item::Task { id: InstanceId::new(id), birth: Run(key.birth), number: key.number, action };
             let version = runs_as.as_deref().map(Into::into);
             self.ledger.offer(Offer { item, name: name.as_str().into(), version, after: 0, prefer: None });
         }
-        for ready in outstanding.ready {
-            self.defer(InstanceId::new(ready.id), None);
-        }
+        outstanding.ready.into_iter().for_each(|ready| self.take_up_ready(ready));
         self.take_up_outbox();
     }
 
-    fn ask_for_timers(&mut self, after: Option<TimerPlace>) {
-        let window = TimerWindow { after, before: Time::MAX };
-        self.ledger.out.push(Effect::Timers(window));
-    }
-
-    fn take_timers(&mut self, due: DueTimers) {
-        for (id, timer) in &due.timers {
-            let at = Time::from(timer.due.unwrap_or_default());
-            if crate::planted::has(crate::planted::Bug::TimerLost) && at.since(self.ledger.now).as_secs() > 10 {
-                continue;
-            }
-            self.ledger.open_timer(timer, &InstanceId::new(id.as_str()));
+    /// An instance with something in its inbox is not loaded before a worker takes its episode. That one
+    /// is due is a hint: it may be suspended, or still to start.
+    fn take_up_ready(&mut self, ready: Ready) {
+        let id = InstanceId::new(ready.id);
+        if ready.terminating {
+            // Its worker has a while to answer, from now on.
+            return self.defer(id, None);
         }
-        if due.next.is_some() {
-            self.ask_for_timers(due.next);
-        }
+        self.leaving.offered.insert(Run(ready.birth));
+        let item = Item::Episode { id, birth: Run(ready.birth), run: Run(ready.run) };
+        let version = ready.version.as_deref().map(Into::into);
+        self.ledger.offer(Offer { item, name: ready.name.as_str().into(), version, after: 0, prefer: None });
     }
 
     /// Applies one input.
     pub fn handle(&mut self, input: Input, now: Time, out: &mut Vec<Effect>) {
         self.ledger.now = now;
+        self.move_window();
         match input {
             Input::Request(id, request) => self.request(id, request),
             Input::Cancelled(id) => self.cancel_wait(id),
@@ -226,17 +231,23 @@ impl Partition {
     }
 
     /// Whether nothing is under way: no item with a worker, nothing to write, nothing on its way to
-    /// disk, no load.
+    /// disk, nothing being read.
     pub fn idle(&self) -> bool {
         self.ledger.episodes.is_empty()
             && self.ledger.activities.is_empty()
             && self.ledger.opened.is_none()
             && self.in_flight.is_empty()
             && self.loading.is_empty()
+            && !self.ledger.timers.is_reading()
     }
 
     /// Instances in memory.
     pub fn resident(&self) -> usize {
         self.instances.len()
+    }
+
+    /// Whether an instance is in memory. A load of one that is asks for what of its history is not.
+    pub fn has_in_memory(&self, id: &InstanceId) -> bool {
+        self.by_id.contains_key(id)
     }
 }

@@ -3,12 +3,13 @@
 //!
 //! Durable identity is by slot: when slots move between partitions the sequences go on (invariant 4).
 
-use super::residence::{Deferred, Residence};
+use super::residence::Deferred;
 use super::{Effect, Ledger, Partition, Wake};
 use crate::checkpoint::{Change, Outstanding, PairMark, Sent};
 use crate::ids::{InstanceId, Slot};
 use crate::limits::RESEND_EVERY;
 use crate::message::Message;
+use crate::planted::{self, Bug, planted};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -86,9 +87,7 @@ impl Outbox {
 
     /// Puts a message behind the others of its pair.
     pub(super) fn push(&mut self, pair: Pair, message: &Message, ledger: &mut Ledger) -> (PairMark, Bytes) {
-        let counted =
-            if crate::planted::has(crate::planted::Bug::SequencePerPartition) { (Slot(0), pair.1) } else { pair };
-        let sequence = self.sent.entry(counted).or_default();
+        let sequence = self.sent.entry(planted::numbered_as(pair)).or_default();
         *sequence += 1;
         let at = mark(pair, *sequence);
         let message = Bytes::from(message.encode_to_vec());
@@ -128,7 +127,7 @@ impl Partition {
     pub(super) fn take_up_outbox(&mut self) {
         let pairs: Vec<Pair> = self.outbox.waiting.keys().copied().collect();
         for pair in pairs {
-            if self.owns(pair.1) && !crate::planted::has(crate::planted::Bug::MessageOvertakes) {
+            if self.owns(pair.1) && !planted::has(Bug::MessageOvertakes) {
                 self.pump(pair);
             }
         }
@@ -144,7 +143,7 @@ impl Partition {
             // A purge that was under way when the slots came together: what it took is not new.
             let (taken, _) = self.outbox.taken(pair);
             if sequence > taken {
-                if self.residence(&to) == Residence::Elsewhere {
+                if self.is_away(&to, &message) {
                     return self.defer(to, Some(Deferred::Pump(pair)));
                 }
                 self.outbox.take(pair, sequence, &mut self.ledger);
@@ -206,10 +205,10 @@ impl Partition {
         let (taken, number) = self.outbox.taken(pair);
         let waiting =
             self.outbox.arrived.get(&pair).and_then(|arrived| arrived.back()).map_or(taken, |(last, _)| *last);
-        if crate::planted::has(crate::planted::Bug::DuplicateMessage)
+        if planted::has(Bug::DuplicateMessage)
             && at.sequence == taken
             && let Ok(message) = Message::decode(message.clone())
-            && self.residence(&InstanceId::new(message.to.as_str())) != Residence::Elsewhere
+            && !self.is_away(&InstanceId::new(message.to.as_str()), &message)
         {
             self.apply(message);
         }
@@ -227,7 +226,7 @@ impl Partition {
         while let Some((sequence, bytes)) = self.outbox.arrived.get(&pair).and_then(VecDeque::front).cloned() {
             let Ok(message) = Message::decode(bytes) else { break };
             let to = InstanceId::new(message.to.as_str());
-            if self.residence(&to) == Residence::Elsewhere {
+            if self.is_away(&to, &message) {
                 self.defer(to, Some(Deferred::Arrive(pair)));
                 break;
             }
@@ -243,9 +242,7 @@ impl Partition {
             self.outbox.arrived.remove(&pair);
         }
         if let Some(sequence) = last {
-            if crate::planted::has(crate::planted::Bug::AcknowledgedEarly) {
-                self.ledger.out.push(Effect::Acknowledge(mark(pair, sequence)));
-            }
+            planted!(AcknowledgedEarly => self.ledger.out.push(Effect::Acknowledge(mark(pair, sequence))));
             self.ledger.hold(Effect::Acknowledge(mark(pair, sequence)));
         }
     }

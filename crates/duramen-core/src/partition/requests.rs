@@ -6,7 +6,7 @@ use crate::event::{self, Kind};
 use crate::ids::{Birth, InstanceId};
 use crate::instance::Instance;
 use crate::limits::{BadInput, check_name, check_payload};
-use crate::request::{Refusal, Reply, Request, RequestId};
+use crate::request::{PurgeOne, Refusal, Reply, Request, RequestId, Seen};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use duramen_proto::OrchestrationStatus;
@@ -17,11 +17,13 @@ impl Request {
         match self {
             Self::Start(start) => InstanceId::new(start.request.instance_id.as_str()),
             Self::Wait(wait) => wait.id.clone(),
-            Self::Get(id) | Self::Purge(id) | Self::History(id) => id.clone(),
+            Self::Get(id) | Self::History(id) => id.clone(),
+            Self::Purge(purge) => purge.id.clone(),
             Self::Raise { id, .. }
             | Self::Suspend { id, .. }
             | Self::Resume { id, .. }
             | Self::Terminate { id, .. }
+            | Self::End { id, .. }
             | Self::Rewind { id, .. }
             | Self::Restart { id, .. } => id.clone(),
         }
@@ -35,7 +37,7 @@ impl Request {
                 check_name("event", name)?;
                 check_payload("event's input", input.as_deref())
             }
-            Self::Terminate { output, .. } => check_payload("output", output.as_deref()),
+            Self::Terminate { output, .. } | Self::End { output, .. } => check_payload("output", output.as_deref()),
             Self::Suspend { reason, .. } | Self::Resume { reason, .. } | Self::Rewind { reason, .. } => {
                 check_payload("reason", reason.as_deref())
             }
@@ -54,7 +56,20 @@ impl Partition {
         }
         let id = request.instance();
         let fresh = matches!(&request, Request::Start(start) if start.fresh);
-        match self.residence(&id) {
+        let residence = match &request {
+            Request::History(_) | Request::Rewind { .. } => self.residence_with_history(&id),
+            Request::Start(_)
+            | Request::Get(_)
+            | Request::Wait(_)
+            | Request::Raise { .. }
+            | Request::Suspend { .. }
+            | Request::Resume { .. }
+            | Request::Terminate { .. }
+            | Request::End { .. }
+            | Request::Restart { .. }
+            | Request::Purge(_) => self.residence(&id),
+        };
+        match residence {
             Residence::Here(birth) => self.request_here(request_id, request, birth),
             Residence::Nowhere => self.request_nowhere(request_id, request),
             Residence::Elsewhere if fresh && !self.loading.contains_key(&id) => {
@@ -85,12 +100,13 @@ impl Partition {
     }
 
     fn request_here(&mut self, request_id: RequestId, request: Request, birth: Birth) {
+        self.instances.get_mut(&birth).expect("a resident instance is here").used = self.ledger.now;
         match request {
             Request::Start(start) => self.start_over(request_id, *start, birth),
             Request::Wait(wait) => self.wait(request_id, wait),
             Request::Get(_) => self.show(request_id, birth, |instance| Reply::State(Some(instance.state()))),
             Request::History(_) => self.show(request_id, birth, |instance| Reply::History(instance.shown_history())),
-            Request::Purge(id) => self.purge(request_id, id, birth),
+            Request::Purge(purge) => self.purge(request_id, purge, birth),
             Request::Restart { id, new_id } => self.restart(request_id, id, new_id, birth),
             Request::Rewind { id, reason } => self.rewind(request_id, id, reason, birth),
             Request::Raise { name, input, .. } => {
@@ -106,6 +122,7 @@ impl Partition {
             Request::Resume { reason, .. } => {
                 self.change(request_id, birth, |instance, ledger| instance.resume(reason, ledger))
             }
+            Request::End { id, output } => self.end(request_id, id, output, birth),
             Request::Terminate { output, recurse, .. } => {
                 self.change(request_id, birth, |instance, ledger| instance.terminate(output, recurse, ledger));
             }
@@ -136,8 +153,11 @@ impl Partition {
         }
     }
 
-    fn purge(&mut self, request: RequestId, id: InstanceId, birth: Birth) {
-        if !self.instances[&birth].ended() {
+    fn purge(&mut self, request: RequestId, purge: PurgeOne, birth: Birth) {
+        let PurgeOne { id, seen } = purge;
+        let instance = &self.instances[&birth];
+        let is = Seen::of(&instance.head, &instance.tail);
+        if is.is_none() || (seen.is_some() && seen != is) {
             return self.show(request, birth, |_| Reply::Purged(false));
         }
         self.remove(birth);
@@ -154,6 +174,15 @@ impl Partition {
             return self.show(request, birth, |_| Reply::Refused(refusal));
         }
         self.change(request, birth, |instance, ledger| instance.rewind(reason, ledger));
+    }
+
+    fn end(&mut self, request: RequestId, id: InstanceId, output: Option<String>, birth: Birth) {
+        let instance = &self.instances[&birth];
+        if instance.ended() {
+            let refusal = wrong_status("ending", &id, instance.status(), "it has ended already");
+            return self.show(request, birth, |_| Reply::Refused(refusal));
+        }
+        self.change(request, birth, |instance, ledger| instance.end_by_hub(output, ledger));
     }
 
     fn restart(&mut self, request: RequestId, id: InstanceId, new_id: Option<InstanceId>, birth: Birth) {

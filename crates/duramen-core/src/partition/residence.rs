@@ -1,13 +1,14 @@
 //! Which instances are in memory: loading them when they are touched, and letting them go once all
-//! that they are is in the tables.
+//! that they are is in the tables and nobody has touched them for a while.
 
-use super::{Input, Partition};
+use super::{Effect, Input, Partition};
 use crate::checkpoint::Image;
 use crate::ids::{Birth, InstanceId, Position};
 use crate::instance::Instance;
-use crate::limits::Settings;
+use crate::limits::LEAVE_AT_A_TIME;
+use crate::time::Time;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Something that waits for an instance to be loaded.
 #[derive(Debug)]
@@ -35,15 +36,23 @@ pub(super) enum Residence {
     Elsewhere,
 }
 
-/// Instances that may leave memory once a checkpoint is settled, and ids whose purge is not.
+/// What may leave memory, and what is remembered of what has left.
 #[derive(Default)]
 pub(super) struct Leaving {
-    instances: VecDeque<(u64, Birth)>,
+    /// Instances that a checkpoint changed: they may be settled when it is.
+    changed: VecDeque<(u64, Birth)>,
+    /// Instances that are settled and live, by when they were last touched ([`Instance::idle_since`]).
+    /// One that was touched since stands too early, which is noticed when its turn comes.
+    idle: BTreeSet<(Time, Birth)>,
+    /// Instances that are not in memory, and to whose next episode the dispatcher has a reference.
+    pub(super) offered: BTreeSet<Birth>,
+    /// Ids that are known to be gone, and the checkpoint since which they are.
     pub(super) tombstones: BTreeMap<InstanceId, u64>,
     graves: VecDeque<(u64, InstanceId)>,
-    /// What left, to be compared with what comes back (invariant 11).
+    /// What left, to be compared with what comes back (invariant 11), and how many events had left
+    /// before.
     #[cfg(any(debug_assertions, feature = "audit"))]
-    left: BTreeMap<InstanceId, Image>,
+    left: BTreeMap<InstanceId, (usize, Image)>,
 }
 
 impl Leaving {
@@ -51,11 +60,26 @@ impl Leaving {
         self.tombstones.len().max(self.graves.len())
     }
 
-    /// Notes that a checkpoint changed an instance.
-    pub(super) fn note(&mut self, number: u64, instance: &Instance, settings: &Settings) {
-        if instance.ended() || settings.evict_at_once {
-            self.instances.push_back((number, instance.birth()));
+    /// Notes that a checkpoint changed an instance, once until that is settled.
+    pub(super) fn note(&mut self, number: u64, instance: &mut Instance) {
+        if !core::mem::replace(&mut instance.noted, true) {
+            self.changed.push_back((number, instance.birth()));
         }
+    }
+
+    /// Instances of which something is noted.
+    pub(super) fn noted(&self) -> usize {
+        self.changed.len().max(self.idle.len())
+    }
+
+    /// Compares what comes back with what left.
+    #[cfg(any(debug_assertions, feature = "audit"))]
+    fn compare(&mut self, id: &InstanceId, image: &Image) {
+        let Some((gone, mut left)) = self.left.remove(id) else { return };
+        let mut history = image.history.get(..gone).unwrap_or_default().to_vec();
+        history.append(&mut left.history);
+        left.history = history;
+        assert_eq!(left, *image, "instance {id} came back other than it left (invariant 11)");
     }
 }
 
@@ -72,6 +96,14 @@ impl Partition {
         }
     }
 
+    /// The same for somebody who needs all of the instance's history.
+    pub(super) fn residence_with_history(&self, id: &InstanceId) -> Residence {
+        match self.residence(id) {
+            Residence::Here(birth) if self.instances[&birth].history.gone() > 0 => Residence::Elsewhere,
+            residence => residence,
+        }
+    }
+
     pub(super) fn keep(&mut self, instance: Instance) {
         let birth = instance.birth();
         self.by_id.insert(instance.id.clone(), birth);
@@ -79,29 +111,27 @@ impl Partition {
         self.instances.insert(birth, Box::new(instance));
     }
 
-    /// Lets something wait for an instance, and asks for the instance if nobody has yet.
+    /// Lets something wait for an instance, and asks for the instance if nobody has yet. While one that
+    /// is here is asked for because of its history, everything about it waits.
     pub(super) fn defer(&mut self, id: InstanceId, what: Option<Deferred>) {
         if let Some(waiting) = self.loading.get_mut(&id) {
             waiting.extend(what);
             return;
         }
-        self.ledger.out.push(super::Effect::Load(id.clone()));
+        self.ledger.out.push(Effect::Load(id.clone()));
         self.loading.insert(id, what.into_iter().collect());
     }
 
     pub(super) fn loaded(&mut self, id: InstanceId, image: Option<Box<Image>>) {
         let Some(waiting) = self.loading.remove(&id) else { return };
         let absent = image.is_none();
-        if let Some(image) = image {
-            #[cfg(any(debug_assertions, feature = "audit"))]
-            if let Some(left) = self.leaving.left.remove(&id) {
-                assert_eq!(left, *image, "instance {id} came back other than it left (invariant 11)");
+        match (image, self.by_id.get(&id).copied()) {
+            (Some(image), _) => self.take_in(&id, *image),
+            (None, Some(birth)) => {
+                let gone = self.instances[&birth].history.gone();
+                assert!(gone == 0, "the store does not have {id}, of which {gone} history events are settled");
             }
-            let mut instance = Instance::load(*image);
-            instance.watch_termination(&mut self.ledger);
-            instance.offer_if_due(&mut self.ledger);
-            self.leaving.note(self.settled, &instance, &self.config.settings);
-            self.keep(instance);
+            (None, None) => {}
         }
         for what in waiting {
             // What is now known to be nowhere need not be asked for again.
@@ -115,8 +145,30 @@ impl Partition {
                 self.leaving.tombstones.remove(&id);
             }
         }
-        // One that was only looked at leaves again, although nothing is settled for it.
+        // One that was only looked at may leave again, although nothing is settled for it.
+        if let Some(birth) = self.by_id.get(&id) {
+            self.rest(*birth);
+        }
         self.let_go();
+    }
+
+    fn take_in(&mut self, id: &InstanceId, image: Image) {
+        if let Some(birth) = self.by_id.get(id)
+            && let Some(here) = self.instances.get_mut(birth)
+        {
+            // It has changed since; what had left of its history has not, and nothing that could begin a
+            // new one has been done to it meanwhile.
+            assert!(here.head.run == image.head.run, "the history of another run of {id} was loaded");
+            return here.history.take_back(image.history);
+        }
+        #[cfg(any(debug_assertions, feature = "audit"))]
+        self.leaving.compare(id, &image);
+        let mut instance = Instance::load(image);
+        instance.used = self.ledger.now;
+        instance.offered = self.leaving.offered.remove(&instance.birth());
+        instance.watch_termination(&mut self.ledger);
+        instance.offer_if_due(&mut self.ledger);
+        self.keep(instance);
     }
 
     /// A worker is gone: what it was to get once an instance is loaded is offered again then.
@@ -150,6 +202,7 @@ impl Partition {
         self.answer_waiters();
         let Some(mut instance) = self.instances.remove(&birth) else { return };
         instance.forget(&mut self.ledger);
+        self.wake_up(&mut instance);
         self.by_id.remove(&instance.id);
         let number = self.ledger.number;
         self.leaving.tombstones.insert(instance.id.clone(), number);
@@ -160,37 +213,110 @@ impl Partition {
         while self.landed.front().is_some_and(|(_, at)| *at <= position) {
             (self.settled, _) = self.landed.pop_front().expect("it has a front");
         }
-        while self.leaving.graves.front().is_some_and(|(number, _)| *number <= self.settled) {
-            let (number, id) = self.leaving.graves.pop_front().expect("it has a front");
+        self.let_go();
+    }
+
+    /// Lets go what may leave memory by now; a bounded part of it, so that the loop goes on.
+    pub(super) fn let_go(&mut self) {
+        let settled = self.settled;
+        self.ledger.timers.settle(settled, LEAVE_AT_A_TIME);
+        for _ in 0..LEAVE_AT_A_TIME {
+            let Some((number, id)) = self.leaving.graves.pop_front_if(|(number, _)| *number <= settled) else { break };
             if self.leaving.tombstones.get(&id) == Some(&number) {
                 self.leaving.tombstones.remove(&id);
             }
         }
-        self.let_go();
+        for _ in 0..LEAVE_AT_A_TIME {
+            let Some((_, birth)) = self.leaving.changed.pop_front_if(|(number, _)| *number <= settled) else { break };
+            self.rest(birth);
+        }
+        for _ in 0..LEAVE_AT_A_TIME {
+            if !self.let_go_idle() {
+                break;
+            }
+        }
     }
 
-    /// Lets go what may leave memory by now.
-    fn let_go(&mut self) {
-        while self.leaving.instances.front().is_some_and(|(number, _)| *number <= self.settled) {
-            let (_, birth) = self.leaving.instances.pop_front().expect("it has a front");
+    /// When there is something to let go.
+    pub(super) fn leaves_at(&self) -> Option<Time> {
+        let due = |number: Option<&u64>| number.is_some_and(|number| *number <= self.settled);
+        if due(self.leaving.changed.front().map(|(number, _)| number))
+            || due(self.leaving.graves.front().map(|(number, _)| number))
+            || self.ledger.timers.has_settled(self.settled)
+        {
+            return Some(Time::MIN);
+        }
+        let (since, _) = self.leaving.idle.first()?;
+        Some(if self.is_crowded() { Time::MIN } else { since.plus(self.config.settings.idle_after) })
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.instances.len() > self.config.settings.resident
+    }
+
+    /// An instance may be settled by now: one that has ended leaves, another is idle from now on.
+    fn rest(&mut self, birth: Birth) {
+        let Some(instance) = self.instances.get_mut(&birth) else { return };
+        instance.noted = false;
+        if instance.touched > self.settled {
+            // It was changed again meanwhile.
+            return self.leaving.note(instance.touched, instance);
+        }
+        if instance.ended() {
+            return self.evict(birth);
+        }
+        if instance.idle_since.is_none() {
+            instance.idle_since = Some(instance.used);
+            self.leaving.idle.insert((instance.used, birth));
+        }
+    }
+
+    /// It is idle no longer.
+    fn wake_up(&mut self, instance: &mut Instance) {
+        if let Some(since) = instance.idle_since.take() {
+            self.leaving.idle.remove(&(since, instance.birth()));
+        }
+    }
+
+    /// Lets go the instance that was touched first, if there are too many or it has been idle for long
+    /// enough; says whether it is worth while to look again.
+    fn let_go_idle(&mut self) -> bool {
+        let Some(&(since, birth)) = self.leaving.idle.first() else { return false };
+        if !self.is_crowded() && since.plus(self.config.settings.idle_after) > self.ledger.now {
+            return false;
+        }
+        self.leaving.idle.pop_first();
+        let Some(instance) = self.instances.get_mut(&birth) else { return true };
+        instance.idle_since = None;
+        if instance.used > since {
+            // One that has changed since comes back when that is settled.
+            self.rest(birth);
+        } else {
             self.evict(birth);
         }
+        true
     }
 
     /// An instance leaves memory only when it is settled, so it is never read from two places.
     fn evict(&mut self, birth: Birth) {
-        let leaves = |instance: &Instance| instance.touched <= self.settled && instance.is_evictable();
+        let loading = |instance: &Instance| self.loading.contains_key(&instance.id);
+        let leaves =
+            |instance: &Instance| instance.touched <= self.settled && instance.is_evictable() && !loading(instance);
         if !self.instances.get(&birth).is_some_and(|instance| leaves(instance)) {
             return;
         }
-        let instance = self.instances.remove(&birth).expect("it was just there");
+        let mut instance = self.instances.remove(&birth).expect("it was just there");
+        self.wake_up(&mut instance);
         if let Some(worker) = instance.session {
-            self.ledger.out.push(super::Effect::EndSession(worker, instance.run()));
+            self.ledger.out.push(Effect::EndSession(worker, instance.run()));
         }
         if self.by_id.get(&instance.id) == Some(&birth) {
             self.by_id.remove(&instance.id);
         }
+        if instance.offered && !instance.ended() {
+            self.leaving.offered.insert(birth);
+        }
         #[cfg(any(debug_assertions, feature = "audit"))]
-        self.leaving.left.insert(instance.id.clone(), instance.image());
+        self.leaving.left.insert(instance.id.clone(), (instance.history.gone(), instance.image()));
     }
 }

@@ -46,12 +46,17 @@ fn judge(id: &str, status: OrchestrationStatus, ended: bool, on_existing: &OnExi
         OnExisting::Attach if !ended => Verdict::Attach,
         OnExisting::Reject if !ended => Verdict::Refuse(exists()),
         OnExisting::Attach | OnExisting::Reject => Verdict::Replace,
-        OnExisting::Replace(listed) if !listed.contains(&status) => Verdict::Refuse(exists()),
+        OnExisting::Replace(listed) | OnExisting::ReplaceAny(listed) | OnExisting::AttachListed(listed)
+            if !listed.contains(&status) =>
+        {
+            Verdict::Refuse(exists())
+        }
+        OnExisting::AttachListed(_) => Verdict::Attach,
         // The last check: SDKs send such lists over ended instances and expect a replacement.
         OnExisting::Replace(listed) if !ended && !listed.contains(&OrchestrationStatus::Terminated) => {
             Verdict::Refuse(Refusal::ReusePolicy)
         }
-        OnExisting::Replace(_) => Verdict::Replace,
+        OnExisting::Replace(_) | OnExisting::ReplaceAny(_) => Verdict::Replace,
     }
 }
 

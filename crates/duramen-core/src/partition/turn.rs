@@ -4,6 +4,7 @@ use super::{Effect, Partition};
 use crate::checkpoint::{Change, Checkpoint, Delta};
 use crate::ids::Position;
 use crate::limits::OPEN_TURN;
+use crate::planted::{self, Bug};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -29,9 +30,9 @@ impl Partition {
         let room = self.ledger.deltas.len();
         let mut deltas = core::mem::replace(&mut self.ledger.deltas, Vec::with_capacity(room));
         for birth in core::mem::take(&mut self.ledger.dirty) {
-            let Some(instance) = self.instances.get(&birth) else { continue };
+            let Some(instance) = self.instances.get_mut(&birth) else { continue };
             deltas.push(Delta { change: Some(Change::Tail(Box::new(instance.tail.clone()))) });
-            self.leaving.note(number, instance, &self.config.settings);
+            self.leaving.note(number, instance);
         }
         self.ledger.number += 1;
         self.ledger.bytes = 0;
@@ -70,7 +71,7 @@ impl Partition {
     /// Replies with what is now in memory: at once if all of it is durable, else with the checkpoint
     /// that makes it so.
     pub(super) fn reply_when_durable(&mut self, reply: Effect, touched: u64) {
-        if touched <= self.committed || crate::planted::has(crate::planted::Bug::ReplyNotDurable) {
+        if touched <= self.committed || planted::has(Bug::ReplyNotDurable) {
             self.ledger.out.push(reply);
         } else if touched == self.ledger.number {
             self.ledger.hold(reply);

@@ -4,6 +4,7 @@ use super::residence::Deferred;
 use super::{Effect, Input, Partition, Wake};
 use crate::ids::{Birth, InstanceId};
 use crate::instance::Instance;
+use crate::planted::planted;
 use crate::request::{Refusal, Reply, Request, RequestId, Until, Wait};
 use crate::time::Time;
 use alloc::string::ToString;
@@ -103,10 +104,8 @@ impl Partition {
 
     /// The waiters of an id that are bound to one birth.
     pub(super) fn take_bound_waiters(&mut self, id: &InstanceId, birth: Birth) -> Vec<RequestId> {
+        planted!(WaitersLeft => return Vec::new());
         let mut taken = Vec::new();
-        if crate::planted::has(crate::planted::Bug::WaitersLeft) {
-            return Vec::new();
-        }
         if let Some(waiters) = self.waiters.get_mut(id) {
             waiters.retain(|waiter| {
                 let bound = waiter.birth == Some(birth);

@@ -9,6 +9,7 @@ use crate::event::{self, Kind};
 use crate::ids::{Birth, Token};
 use crate::instance::{HandOut, task_event};
 use crate::limits::{PAYLOAD_BYTES, REDELIVERY_PAUSE};
+use crate::planted::{self, Bug, planted};
 use crate::time::Time;
 use crate::work::{ActivityWork, Answer, Work, WorkItem, WorkKind, WorkerId};
 use alloc::format;
@@ -21,7 +22,14 @@ impl Partition {
     /// Builds an item for a worker, or gives the credit back if it is not open.
     pub(super) fn granted(&mut self, grant: Grant) {
         let id = grant.item.instance();
-        match self.residence(id) {
+        let residence = match (&grant.item, self.residence(id)) {
+            // Whoever does not hold the session is shown the whole history.
+            (Item::Episode { .. }, Residence::Here(birth)) if self.instances[&birth].session != Some(grant.worker) => {
+                self.residence_with_history(id)
+            }
+            (Item::Episode { .. } | Item::Task { .. }, residence) => residence,
+        };
+        match residence {
             Residence::Elsewhere => {
                 let id = id.clone();
                 self.defer(id, Some(Deferred::Input(Input::Granted(grant))));
@@ -38,10 +46,8 @@ impl Partition {
     }
 
     fn refuse(&mut self, grant: &Grant) {
-        if crate::planted::has(crate::planted::Bug::CreditLost) {
-            return;
-        }
-        self.ledger.out.push(Effect::Freed(grant.worker, grant.item.kind()));
+        planted!(CreditLost => return);
+        self.ledger.out.push(Effect::Refused(grant.clone()));
     }
 
     fn grant_episode(&mut self, grant: Grant, birth: Birth) {
@@ -110,7 +116,11 @@ impl Partition {
             return self.answer_late(worker, answer);
         }
         let out = self.ledger.episodes.get(&token).or_else(|| self.ledger.activities.get(&token));
-        let Some(out) = out.filter(|out| out.worker == worker && answer.may_be_about(&out.item)) else { return };
+        let Some(out) = out
+            .filter(|out| (out.worker == worker || planted::has(Bug::SecondAnswer)) && answer.may_be_about(&out.item))
+        else {
+            return;
+        };
         let id = out.item.instance().clone();
         if self.residence(&id) == Residence::Elsewhere {
             return self.defer(id, Some(Deferred::Input(Input::Answer(worker, answer))));
@@ -162,13 +172,15 @@ impl Partition {
         // Only workers in this process keep sessions.
         let session = out.in_process.then_some(out.worker);
         instance.answer(response, session, &mut self.ledger);
+        if instance.session.is_some() {
+            let chunk = self.config.settings.history_chunk;
+            instance.history.let_go(chunk, self.settled, self.ledger.number);
+        }
     }
 
     fn activity_answered(&mut self, out: Out, response: ActivityResponse) {
-        let Item::Task { id, mut birth, number } = out.item else { return };
-        if crate::planted::has(crate::planted::Bug::ReplacedActivityAnswers) {
-            birth = self.by_id.get(&id).copied().unwrap_or(birth);
-        }
+        let Item::Task { id, birth, number, .. } = out.item else { return };
+        let birth = planted::answered(birth, || self.by_id.get(&id).copied());
         self.ledger.returns.remove(&(birth, number));
         let Some(instance) = self.instances.get_mut(&birth) else { return };
         let Some(task) = instance.tasks.remove(&number) else { return };
@@ -204,7 +216,8 @@ impl Partition {
             && let Some(instance) = self.instances.get_mut(birth)
         {
             instance.take_back();
-            instance.written_off = true;
+            instance.written_off = !planted::has(Bug::WrittenOffAgain);
+            planted!(WrittenOffAgain => instance.offer_if_due(&mut self.ledger));
         }
     }
 
@@ -216,9 +229,7 @@ impl Partition {
         let tokens: Vec<Token> = of(&self.ledger.episodes).into_iter().chain(of(&self.ledger.activities)).collect();
         for token in tokens {
             let out = self.ledger.recall(token).expect("it was just listed");
-            if crate::planted::has(crate::planted::Bug::OldToken) {
-                self.ledger.activities.insert(token, out.clone());
-            }
+            planted!(OldToken => self.ledger.activities.insert(token, out.clone()));
             self.ledger.keep_late(token, &out);
             self.take_back(out);
         }

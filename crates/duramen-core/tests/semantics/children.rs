@@ -62,6 +62,25 @@ fn a_child_knows_its_parent() {
 }
 
 #[test]
+fn a_child_that_the_hub_named_and_a_broken_worker_asks_for_again_is_not_made_twice() {
+    check(|hub| {
+        functions(hub);
+        hub.raw("P", |work| {
+            let again = answer(vec![create_child(5, "", "Wait", None)]);
+            if work.session.episodes < 2 { again } else { answer(vec![]) }
+        });
+        hub.start("p", "P", None);
+        let kid = format!("{}:0005", hub.state("p").execution_id.expect("it runs"));
+        let birth = hub.stored(&kid).expect("the child is there").head.birth;
+        hub.raise("p", "again", None);
+        assert_eq!(hub.stored(&kid).map(|image| image.head.birth), Some(birth));
+        assert!(hub.history("p").contains("OrchestrationAlreadyExists"), "{}", hub.history("p"));
+        hub.raise(&kid, "go", Some("x"));
+        assert_eq!(hub.outcome(&kid), "COMPLETED x");
+    });
+}
+
+#[test]
 fn tags_are_inherited_and_ones_own_are_stronger() {
     check(|hub| {
         functions(hub);
@@ -313,7 +332,7 @@ fn a_result_for_an_older_generation_is_dropped() {
 #[test]
 fn many_children_all_answer() {
     check(|hub| {
-        hub.audited = hub.mode != Mode::Crash;
+        hub.audited &= hub.mode != Mode::Crash;
         functions(hub);
         hub.orchestrator("Fan", |o| {
             let done = (1..=20).filter(|n| o.try_child(*n, &format!("k{n}"), "Echo", Some("v")).is_some()).count();

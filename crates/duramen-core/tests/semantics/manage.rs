@@ -1,6 +1,9 @@
 //! Purging, restarting, reading (1.6; traps 11, 26, 27).
 
 use crate::common::*;
+use duramen_core::ids::Run;
+use duramen_core::request::{PurgeOne, Seen};
+use std::time::Duration;
 
 fn functions(hub: &mut Hub) {
     hub.orchestrator("Wait", |o| o.event("go", 0));
@@ -186,5 +189,38 @@ fn times_are_set_from_the_first_moment() {
         hub.advance_seconds(5);
         hub.raise("w", "x", None);
         assert_eq!(text::seconds(hub.state("w").last_updated_timestamp), "1005s");
+    });
+}
+
+/// A list's row is a hint: what it has shown must still be so.
+#[test]
+fn what_was_rewound_or_replaced_is_not_what_a_list_has_shown() {
+    check(|hub| {
+        functions(hub);
+        hub.start("w", "Wait", None);
+        hub.raise("w", "go", None);
+        let seen = |hub: &mut Hub| {
+            let image = hub.stored("w").expect("it is there");
+            Seen::of(&image.head, &image.tail)
+        };
+        let first = seen(hub).expect("it has ended");
+        let purge_seen = |hub: &mut Hub, seen: Seen| {
+            let purge = PurgeOne { id: "w".into(), seen: Some(seen) };
+            matches!(hub.ask(Request::Purge(purge)), Reply::Purged(true))
+        };
+        for other in [
+            Seen { birth: Run(first.birth.0 + 1), ..first },
+            Seen { status: Status::Failed, ..first },
+            Seen { completed: first.completed.plus(Duration::from_nanos(1)), ..first },
+        ] {
+            assert!(!purge_seen(hub, other), "{other:?}");
+        }
+        // Another one under the same id.
+        hub.start("w", "Wait", None);
+        hub.raise("w", "go", None);
+        let second = seen(hub).expect("it has ended");
+        assert!(!purge_seen(hub, first), "it has been replaced");
+        assert!(purge_seen(hub, second));
+        assert_eq!(hub.find("w"), None);
     });
 }

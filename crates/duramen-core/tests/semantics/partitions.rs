@@ -1,6 +1,7 @@
 //! Messages between partitions: exactly once and in order, whatever the way does (invariant 4).
 
 use crate::common::*;
+use duramen_core::checkpoint::Change;
 
 /// Sends n numbered events to `target`, one an answer or all in one.
 fn functions(hub: &mut Hub) {
@@ -265,4 +266,17 @@ fn messages_within_a_partition_keep_their_order_over_loads() {
         hub.raise("b", "go", None);
         assert_eq!(hub.outcome("c"), format!("COMPLETED {}", numbers(20)));
     });
+}
+
+#[test]
+fn what_is_within_reach_needs_no_outbox() {
+    let mut hub = Hub::new(Mode::Plain);
+    functions(&mut hub);
+    hub.start("collect", "Collect", Some("3"));
+    hub.start("send", "Send", Some("collect 3"));
+    hub.start("parent", "Parent", Some(""));
+    assert_eq!(hub.outcome("collect"), "COMPLETED 1,2,3");
+    assert_eq!(hub.outcome("parent"), "COMPLETED from afar");
+    let mut changes = hub.checkpoints.iter().flat_map(|(_, checkpoint)| &checkpoint.deltas);
+    assert!(!changes.any(|delta| matches!(delta.change, Some(Change::Sent(_)))));
 }

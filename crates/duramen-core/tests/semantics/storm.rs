@@ -192,6 +192,8 @@ fn calm(hub: &mut Hub, here: &[WorkerId]) {
         hub.raise(id, "end", None);
     }
     hub.advance_seconds(400);
+    hub.settle();
+    hub.advance_seconds(10);
     for id in 0..hub.partitions() as u32 {
         assert!(hub.partition(id).idle(), "partition {id} is at rest");
         let held = hub.partition(id).footprint();
@@ -222,6 +224,11 @@ fn with_evictions() {
 #[test]
 fn with_slow_checkpoints() {
     storms(Mode::Slow, 2_000_000);
+}
+
+#[test]
+fn with_late_settling() {
+    storms(Mode::Late, 4_000_000);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Suspending and resuming (1.6; trap 24).
 
 use crate::common::*;
+use bytes::Bytes;
+use duramen_core::work::{Work, WorkItem};
 
 fn functions(hub: &mut Hub) {
     hub.orchestrator("Wait", |o| o.event("go", 0));
@@ -228,4 +230,29 @@ fn a_suspended_one_takes_its_backlog_in_order_over_several_episodes() {
             text::lines(&hub.events("c")).into_iter().filter(|l| l.starts_with("EventRaised")).collect();
         assert_eq!(lines, (0..1_500).map(|n| format!("EventRaised e \"{n}\"")).collect::<Vec<_>>());
     });
+}
+
+#[test]
+fn a_first_episode_that_was_handed_out_is_handed_out_again_while_suspended() {
+    check_without_crashes(|hub| {
+        functions(hub);
+        hub.hold("Done");
+        hub.start("d", "Done", None);
+        let (_, first) = hub.take_held();
+        hub.suspend("d");
+        hub.leave(WORKER);
+        hub.join(WORKER, in_process());
+        let (worker, again) = hub.take_held();
+        assert_eq!(new_events(&first), new_events(&again));
+        let answer = hub.perform(worker, &again);
+        hub.answer(worker, answer);
+        assert_eq!(hub.outcome("d"), "COMPLETED done");
+    });
+}
+
+fn new_events(item: &WorkItem) -> Vec<Bytes> {
+    match &item.work {
+        Work::Orchestrator(work) => work.new.clone(),
+        Work::Activity(_) => panic!("{item:?} is an activity"),
+    }
 }

@@ -1,6 +1,11 @@
+mod backup;
 mod conforms;
 mod faults;
 mod folder;
+mod lives;
+mod machine;
+mod space;
+mod verify;
 
 use duramen_backend::Backend;
 use duramen_backend::conformance::{Probe, Sample};

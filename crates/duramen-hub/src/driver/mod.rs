@@ -4,6 +4,7 @@
 //! leave, and writes what has to be written.
 
 mod pending;
+mod retain;
 mod route;
 mod sleep;
 mod stop;
@@ -23,6 +24,7 @@ use duramen_core::limits::{UNSYNCED_BYTES, UNSYNCED_CHECKPOINTS};
 use duramen_core::partition::{Effect, Partition};
 use duramen_core::time::Time;
 use pending::Pending;
+use retain::Retain;
 use route::Mail;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub(crate) struct Driver {
     arrived: VecDeque<Incoming>,
     now: Time,
     jumps: Jumps,
+    /// Absent when everything is kept.
+    retain: Option<Retain>,
     /// When the end of an open turn is to be taken for reached on a virtual clock.
     nudge: Option<(Instant, Time)>,
     unsynced: Unsynced,
@@ -120,6 +124,7 @@ impl Driver {
             arrived: VecDeque::new(),
             now: options.clock.now(),
             jumps: Jumps::new(),
+            retain: Retain::new(options),
             nudge: None,
             unsynced: Unsynced::default(),
             spare: Spare::default(),
@@ -131,6 +136,7 @@ impl Driver {
         shared.inbox().running();
         for _ in 0..TURNS_OF_A_VISIT {
             self.turn(shared);
+            self.retain(shared);
             if self.has_food() || shared.inbox().has_work(self.takes_more()) || self.skip_time(shared) {
                 continue;
             }

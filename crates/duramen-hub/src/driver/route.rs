@@ -53,12 +53,19 @@ impl Driver {
                     let slots = crate::hub::slots(at as u32, shared.options.partitions);
                     shared.backend.timers(self.slices[at].id, slots, window);
                 }
-                Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer),
+                Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer, self.now),
+                Effect::Refused(grant) => {
+                    self.workers.freed(grant.worker);
+                    self.dispatcher.refused(&grant);
+                }
                 Effect::Freed(worker, kind) => {
                     self.workers.freed(worker);
                     self.dispatcher.freed(worker, kind);
                 }
-                Effect::Work(worker, item) => self.workers.give(worker, item),
+                Effect::Work(worker, item) => {
+                    self.dispatcher.handed(worker, &item);
+                    self.workers.give(worker, item);
+                }
                 Effect::EndSession(worker, run) => self.workers.end_session(worker, run),
                 Effect::Message(mark, message) => {
                     let to = self.owner_of_slot(mark.target);

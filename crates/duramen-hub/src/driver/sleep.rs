@@ -1,5 +1,6 @@
 //! When an idle loop has to look again.
 
+use super::retain::Retain;
 use super::{Driver, Phase};
 use crate::clock::Clock;
 use crate::hub::Shared;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How often the wall clock is looked at while something is due: it can jump.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The same for what has time.
+const LOOK_RARELY: Duration = Duration::from_secs(600);
 
 impl Driver {
     /// Has the pool wake the loop in time.
@@ -17,13 +20,17 @@ impl Driver {
         let now = Instant::now();
         let by_clock = match &shared.options.clock {
             Clock::Wall => self.deadline().map(|due| now + due.since(shared.options.clock.now()).min(LOOK_EVERY)),
-            Clock::Virtual(_) => self.nudge(now),
+            Clock::Virtual(_) => self.nudge(now).into_iter().chain(self.is_behind().then_some(now)).min(),
         };
         let by_patience = match &self.phase {
             Phase::Draining { until, .. } => Some(*until),
             Phase::Opening { .. } | Phase::Running | Phase::Stopped(_) => None,
         };
-        if let Some(at) = by_clock.into_iter().chain(by_patience).min() {
+        // Whoever moves a virtual clock wakes the loop.
+        let looks = matches!((&self.phase, &shared.options.clock), (Phase::Running, Clock::Wall));
+        let by_age = self.retain.as_ref().filter(|_| looks).and_then(Retain::due);
+        let by_age = by_age.map(|due| now + due.since(shared.options.clock.now()).min(LOOK_RARELY));
+        if let Some(at) = by_clock.into_iter().chain(by_patience).chain(by_age).min() {
             let task: Arc<dyn Task> = Arc::clone(shared) as Arc<dyn Task>;
             Pool::get().set_timer(&task, Some(at));
         }
@@ -32,10 +39,16 @@ impl Driver {
     fn deadline(&self) -> Option<Time> {
         match self.phase {
             Phase::Running | Phase::Draining { .. } => {
-                self.slices.iter().filter_map(|slice| slice.partition.deadline()).min()
+                let partitions = self.slices.iter().filter_map(|slice| slice.partition.deadline());
+                partitions.chain(self.dispatcher.deadline()).min()
             }
             Phase::Opening { .. } | Phase::Stopped(_) => None,
         }
+    }
+
+    /// Whether something is due by now.
+    fn is_behind(&self) -> bool {
+        self.deadline().is_some_and(|due| due <= self.now)
     }
 
     /// A checkpoint that stays open for episodes does so for a moment of real time, also on a virtual
@@ -59,7 +72,7 @@ impl Driver {
         if !matches!(self.phase, Phase::Running) || !self.pending.has_waits() || !self.is_quiet() {
             return false;
         }
-        let Some(due) = self.deadline() else {
+        let Some(due) = self.slices.iter().filter_map(|slice| slice.partition.awaited()).min() else {
             return false;
         };
         clock.reach(due);

@@ -51,6 +51,7 @@ impl Driver {
             tracing::error!("{reason}");
         }
         shared.inbox().close(reason.later());
+        self.retain_no_more();
         self.release();
         self.workers.stopped(&reason.to_string());
         self.pending.stopped(&reason);
@@ -61,6 +62,7 @@ impl Driver {
         self.unsynced = Default::default();
         // Waits for what was submitted; nothing else is left for this loop to do.
         shared.backend.close();
+        shared.ended.send_replace(Some(reason.clone()));
         match before {
             Phase::Opening { opened, .. } => {
                 let _ = opened.send(Err(reason));
@@ -98,6 +100,9 @@ pub(super) fn refuse(reason: &HubError, incoming: Incoming) {
         Incoming::Shutdown(_, done) => {
             let _ = done.send(ended(reason));
         }
-        Incoming::Cancelled(_) | Incoming::Answer(..) | Incoming::Left(_) => {}
+        Incoming::Cancelled(_) | Incoming::Answer(..) | Incoming::Sent(..) | Incoming::Left(_) => {}
+        Incoming::Bare(bare) => {
+            let _ = bare.token.send(None);
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! One turn of the loop.
 
 use super::{Commit, Driver, Lease, Phase, Slice};
+use crate::attachment::BareAnswer;
 use crate::error::HubError;
 use crate::hub::Shared;
-use crate::inbox::{Call, Incoming};
+use crate::inbox::{Bare, Call, Incoming};
 use duramen_backend::{Event, Hurry};
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId};
@@ -116,6 +117,7 @@ impl Driver {
                 slots: crate::hub::slots(number, shared.options.partitions),
                 settings: shared.options.settings.clone(),
             };
+            self.dispatcher.opened(id, lease.epoch, self.now);
             let mut out = Vec::new();
             let partition = Partition::open(config, *lease.outstanding, self.now, &mut out);
             effects.push(out);
@@ -162,14 +164,19 @@ impl Driver {
                 self.pending.searched(search.id, search.reply);
                 shared.backend.query(search.id, search.query);
             }
-            Incoming::Answer(worker, answer) => self.answered(shared, worker, answer),
+            Incoming::Answer(worker, answer) => {
+                self.dispatcher.answered(worker, &answer);
+                self.answered(shared, worker, answer);
+            }
+            Incoming::Bare(bare) => self.answered_bare(shared, *bare),
+            Incoming::Sent(worker, kind, items) => self.dispatcher.sent(worker, kind, items),
             Incoming::Joined(worker, link, announcement) => {
                 self.dispatcher.join(worker, announcement);
                 self.workers.joined(worker, link);
             }
             Incoming::Left(worker) => {
                 if self.workers.left(worker) {
-                    self.dispatcher.leave(worker);
+                    self.dispatcher.leave(worker, self.now);
                     for at in 0..self.slices.len() {
                         self.handle(shared, at, Input::WorkerGone(worker));
                     }
@@ -182,12 +189,32 @@ impl Driver {
     fn answered(&mut self, shared: &Shared, worker: WorkerId, answer: Answer) {
         // A token is drawn from the numbers of its partition's epoch. One of another epoch is older
         // than this hub, and so stale (invariant 5).
-        let epoch = Epoch((answer.token().0 >> 40) as u32);
+        let epoch = answer.token().epoch();
         match self.slices.iter().position(|slice| slice.epoch == epoch) {
             Some(at) => self.handle(shared, at, Input::Answer(worker, answer)),
             None => {
                 tracing::debug!(token = %answer.token(), "an answer to an item of an earlier lease is dropped")
             }
+        }
+    }
+
+    /// An answer without a token is about the one item that is out on its connection and fits.
+    fn answered_bare(&mut self, shared: &Shared, bare: Bare) {
+        let Bare { workers, answer, token: told } = bare;
+        let token = workers.into_iter().find_map(|worker| {
+            let token = match &answer {
+                BareAnswer::Orchestrator(response) => self.dispatcher.token_of_episode(worker, response),
+                BareAnswer::Activity(response) => self.dispatcher.token_of_activity(worker, response),
+            };
+            token.map(|token| (worker, token))
+        });
+        let _ = told.send(token.map(|(_, token)| token));
+        if let Some((worker, token)) = token {
+            let answer = match answer {
+                BareAnswer::Orchestrator(response) => Answer::Orchestrator(token, response),
+                BareAnswer::Activity(response) => Answer::Activity(token, response),
+            };
+            self.answered(shared, worker, answer);
         }
     }
 
@@ -213,7 +240,7 @@ impl Driver {
         }
         loop {
             let mut grants = std::mem::take(&mut self.spare.grants);
-            self.dispatcher.grants(&mut grants);
+            self.dispatcher.grants(self.now, &mut grants);
             let granted = !grants.is_empty();
             for (partition, grant) in grants.drain(..) {
                 self.workers.granted(grant.worker);
@@ -291,11 +318,13 @@ pub(super) fn target(request: &Request) -> &str {
     match request {
         Request::Start(start) => &start.request.instance_id,
         Request::Wait(wait) => wait.id.as_str(),
-        Request::Get(id) | Request::Purge(id) | Request::History(id) => id.as_str(),
+        Request::Get(id) | Request::History(id) => id.as_str(),
+        Request::Purge(purge) => purge.id.as_str(),
         Request::Raise { id, .. }
         | Request::Suspend { id, .. }
         | Request::Resume { id, .. }
         | Request::Terminate { id, .. }
+        | Request::End { id, .. }
         | Request::Rewind { id, .. }
         | Request::Restart { id, .. } => id.as_str(),
     }

@@ -2,6 +2,7 @@
 
 #![expect(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod counting;
 pub(crate) mod slow;
 
 use duramen_backend::{Memory, MemoryOptions};
@@ -101,6 +102,8 @@ pub(crate) struct Worker {
     kept: Receiver<WorkItem>,
     /// Why the hub closed the link.
     closed: Receiver<String>,
+    /// Sessions that the hub ended.
+    ended: Receiver<Run>,
 }
 
 enum Told {
@@ -112,6 +115,7 @@ enum Told {
 struct Link {
     to: Sender<Told>,
     closed: Sender<String>,
+    ended: Sender<Run>,
 }
 
 impl WorkerLink for Link {
@@ -121,6 +125,7 @@ impl WorkerLink for Link {
 
     fn end_session(&self, run: Run) {
         let _ = self.to.send(Told::Ended(run));
+        let _ = self.ended.send(run);
     }
 
     fn closed(&self, reason: &str) {
@@ -135,11 +140,12 @@ impl Worker {
         let (to, items) = channel();
         let (closed, why) = channel();
         let (keep, kept) = channel();
+        let (end, ended) = channel();
         let announcement = Announcement { in_process, orchestrators: room, activities: room, filters: None };
-        let attachment = Arc::new(hub.attach(Box::new(Link { to: to.clone(), closed }), announcement));
+        let attachment = Arc::new(hub.attach(Box::new(Link { to: to.clone(), closed, ended: end }), announcement));
         let answers = Arc::clone(&attachment);
         std::thread::spawn(move || work(&answers, &items, &keep, script));
-        Self { attachment, to, kept, closed: why }
+        Self { attachment, to, kept, closed: why, ended }
     }
 }
 
@@ -147,6 +153,11 @@ impl Worker {
     /// The next item that the script keeps.
     pub(crate) fn kept(&self) -> WorkItem {
         self.kept.recv_timeout(PATIENCE).expect("the worker gets an item that it keeps")
+    }
+
+    /// Waits until the hub ends a session.
+    pub(crate) fn session_ended(&self) -> Run {
+        self.ended.recv_timeout(PATIENCE).expect("the hub ends a session")
     }
 
     /// Why the hub closed the link.

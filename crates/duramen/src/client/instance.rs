@@ -3,11 +3,8 @@
 use super::ClientError;
 use crate::json::{self, JsonError};
 use crate::{Output, TaskFailed};
-use duramen_core::checkpoint::Row;
 use duramen_core::time::Time;
-use duramen_proto::history_event::EventType;
-use duramen_proto::{HistoryEvent, OrchestrationState, OrchestrationStatus, TaskFailureDetails, Timestamp};
-use prost::Message;
+use duramen_proto::{OrchestrationState, OrchestrationStatus, TaskFailureDetails, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
@@ -142,29 +139,6 @@ impl Instance {
     fn read<T: DeserializeOwned>(&self, what: &'static str, text: Option<&str>) -> Result<T, ClientError> {
         json::from_text(text).map_err(|reason| unfit(&self.0.instance_id, what, reason))
     }
-
-    /// An instance as a list shows it.
-    pub(super) fn from_row(row: Row) -> Self {
-        let failure_details = row.last_event.as_ref().and_then(|event| failure(event));
-        let (head, tail) = (row.head, row.tail);
-        Self(OrchestrationState {
-            instance_id: head.id,
-            name: head.name,
-            version: head.version,
-            orchestration_status: tail.status,
-            scheduled_start_timestamp: head.scheduled,
-            created_timestamp: head.created,
-            last_updated_timestamp: tail.updated,
-            input: row.input.map(text),
-            output: row.output.map(text),
-            custom_status: row.custom_status.and_then(|status| status.value),
-            failure_details,
-            execution_id: Some(head.execution_id),
-            completed_timestamp: tail.completed,
-            parent_instance_id: head.parent.map(|parent| parent.id),
-            tags: head.tags,
-        })
-    }
 }
 
 fn unfit(id: &str, what: &'static str, reason: JsonError) -> ClientError {
@@ -213,19 +187,6 @@ fn token(text: Option<&str>) -> Value {
 /// `yyyy-MM-ddTHH:mm:ssZ`.
 fn seconds(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| Timestamp { seconds: time.seconds, nanos: 0 }.to_string())
-}
-
-/// What an instance failed of, from its last history event.
-fn failure(last_event: &[u8]) -> Option<TaskFailureDetails> {
-    match HistoryEvent::decode(last_event).ok()?.event_type? {
-        EventType::ExecutionCompleted(completed) => completed.failure_details,
-        _ => None,
-    }
-}
-
-fn text(bytes: bytes::Bytes) -> String {
-    // It was text when it was stored.
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

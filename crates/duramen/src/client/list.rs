@@ -2,6 +2,7 @@
 
 use super::{Client, ClientError, Filter, Instance};
 use duramen_backend::{Cursor, Order, Query};
+use duramen_core::time::Time;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
@@ -23,6 +24,9 @@ pub struct Page {
     /// Where to go on with [`List::after`]; absent when nothing is left. A page may hold fewer instances
     /// than it might, none even, and still not be the last.
     pub next: Option<Cursor>,
+    /// When the instances were as they are shown. Absent when the page shows all that was on disk when it was
+    /// asked for: a list waits up to a second for the store to get that far, and says so when it did not.
+    pub as_of: Option<Time>,
 }
 
 impl Client {
@@ -31,12 +35,6 @@ impl Client {
     pub fn list(&self, filter: Filter) -> List {
         let query = Query { limit: PAGE, ..filter.into_query() };
         List { client: self.clone(), query }
-    }
-
-    /// Purges the instances that have ended and pass the filter, and says how many that were. An error
-    /// half-way leaves some purged; call it again.
-    pub async fn purge_matching(&self, filter: Filter) -> Result<u64, ClientError> {
-        Ok(self.purge_by(filter.into_query()).await?)
     }
 }
 
@@ -74,7 +72,8 @@ impl List {
 
     async fn page(&self) -> Result<Page, ClientError> {
         let page = self.client.query(self.query.clone()).await?;
-        Ok(Page { instances: page.rows.into_iter().map(Instance::from_row).collect(), next: page.next })
+        let instances = page.rows.into_iter().map(|row| Instance::new(row.into_state())).collect();
+        Ok(Page { instances, next: page.next, as_of: page.as_of })
     }
 }
 

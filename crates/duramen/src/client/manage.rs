@@ -74,14 +74,6 @@ impl Client {
         }
     }
 
-    /// Removes an instance that has ended, with its history; says whether there was one.
-    pub async fn purge(&self, id: &str) -> Result<bool, ClientError> {
-        match self.request(Request::Purge(InstanceId::new(id))).await? {
-            Reply::Purged(purged) => Ok(purged),
-            other => out_of_place(&other),
-        }
-    }
-
     async fn done(&self, request: Request) -> Result<(), ClientError> {
         match self.request(request).await? {
             Reply::Done => Ok(()),

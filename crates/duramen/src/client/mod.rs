@@ -5,21 +5,29 @@
 
 mod check_status;
 mod error;
+mod export;
+#[cfg(feature = "embedded")]
+mod export_file;
 mod filter;
 mod handle;
 mod instance;
 mod list;
 mod manage;
+mod purge;
+mod selection;
 mod start;
 mod wait;
 
 pub use check_status::{CheckStatus, check_status_payload};
 pub use error::ClientError;
+pub use export::{Export, ExportError, Exported};
 pub use filter::Filter;
 pub use handle::Handle;
 pub use instance::Instance;
 pub use list::{List, Page};
 pub use manage::Terminate;
+pub use purge::PurgeInstances;
+pub use selection::Selection;
 pub use start::{StartOrchestration, StartTime};
 pub use wait::WaitForInstance;
 
@@ -29,6 +37,7 @@ pub use duramen_core::request::{OnExisting, Refusal};
 use duramen_core::request::{Reply, Request};
 use duramen_core::time::Time;
 use duramen_hub::Hub;
+pub use duramen_hub::Purged;
 
 /// Talks to a task hub.
 #[derive(Clone, Debug)]
@@ -72,9 +81,10 @@ impl Client {
         }
     }
 
-    async fn purge_by(&self, query: Query) -> Result<u64, Refusal> {
+    /// The hub that is in this process.
+    fn hub(&self) -> &Hub {
         match &self.way {
-            Way::Local(hub) => hub.purge(query).await,
+            Way::Local(hub) => hub,
         }
     }
 }

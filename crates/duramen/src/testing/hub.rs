@@ -133,7 +133,7 @@ impl TestHub {
     /// Has instances leave memory whenever they may, so that they are loaded and replayed as often as possible.
     #[must_use]
     pub fn evict_at_once(mut self) -> Self {
-        self.options.settings.evict_at_once = true;
+        self.options.settings.resident = 0;
         self
     }
 

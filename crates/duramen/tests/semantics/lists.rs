@@ -90,7 +90,7 @@ async fn pages_hold_each_instance_once_also_while_some_come_and_go() {
             seen.extend(page.instances.iter().map(|instance| instance.id().to_owned()));
             pages += 1;
             // One that was shown goes, and a new one comes.
-            client.purge(&format!("e-{:02}", pages - 1)).await.unwrap();
+            client.purge(format!("e-{:02}", pages - 1)).await.unwrap();
             client.start(Echo, "x").id(format!("new-{pages}")).await.unwrap().wait().await.unwrap();
             t.clock().advance(ms(1));
             let Some(next) = page.next else { break };
@@ -176,6 +176,88 @@ async fn times_of_an_instance_are_those_of_the_hub() {
         assert_eq!(ended.completed(), Some(begun.plus(secs(60))));
         assert_eq!(ended.updated(), ended.completed());
         assert_eq!(ended.scheduled(), None);
+    })
+    .await;
+}
+
+/// Each time it is told to go on, it does so as a new execution.
+#[orchestrator]
+async fn goes_on(ctx: OrchestrationContext, generation: u32) -> Result<()> {
+    let _: u64 = ctx.wait_for_event("go").await?;
+    ctx.continue_as_new(generation + 1);
+    Ok(())
+}
+
+/// All pages of a list, one after the other, with something that is done after each.
+async fn page_by_page(t: &TestHub, filter: Filter, mut between: impl AsyncFnMut()) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut list = t.client().list(filter.clone()).page_size(2);
+    loop {
+        let page = list.await.unwrap();
+        assert_eq!(page.as_of, None, "a store that keeps up shows all that is on disk");
+        seen.extend(page.instances.iter().map(|instance| instance.id().to_owned()));
+        between().await;
+        match page.next {
+            Some(next) => list = t.client().list(filter.clone()).page_size(2).after(next),
+            None => return seen,
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_stay_where_they_are_when_instances_continue_as_new() {
+    check(
+        || hub().orchestrator(GoesOn),
+        async |t| {
+            let client = t.client();
+            for n in 0..7 {
+                client.start(GoesOn, 0).id(format!("g-{n}")).await.unwrap().started().await.unwrap();
+                t.clock().advance(ms(1));
+            }
+            let generations = async || {
+                for n in 0..7 {
+                    let before = state(t, &format!("g-{n}")).await.execution_id().map(str::to_owned);
+                    client.raise_event(&format!("g-{n}"), "go", 1).await.unwrap();
+                    idle(t).await;
+                    let after = state(t, &format!("g-{n}")).await.execution_id().map(str::to_owned);
+                    assert_ne!(before, after, "it has continued as new");
+                }
+            };
+            let all: Vec<_> = (0..7).map(|n| format!("g-{n}")).collect();
+            for filter in [
+                Filter::new(),
+                Filter::new().prefix("g-"),
+                Filter::new().status(OrchestrationStatus::Running).name("GoesOn"),
+            ] {
+                assert_eq!(page_by_page(t, filter.clone(), generations).await, all, "{filter:?}");
+            }
+        },
+    )
+    .await;
+}
+
+/// A cursor is a place in the list, whatever the size of the pages.
+#[tokio::test]
+async fn a_page_may_have_another_size_than_the_one_before() {
+    check(hub, async |t| {
+        let client = t.client();
+        for n in 0..9 {
+            client.start(Echo, "x").id(format!("e-{n}")).await.unwrap().wait().await.unwrap();
+            t.clock().advance(ms(1));
+        }
+        for by_completion in [false, true] {
+            let list = || {
+                let list = client.list(Filter::new());
+                if by_completion { list.by_completion() } else { list }
+            };
+            let first = list().page_size(2).await.unwrap();
+            let second = list().page_size(4).after(first.next.clone().unwrap()).await.unwrap();
+            let third = list().after(second.next.clone().unwrap()).await.unwrap();
+            assert_eq!(ids(&first.instances), ["e-0", "e-1"]);
+            assert_eq!(ids(&second.instances), ["e-2", "e-3", "e-4", "e-5"]);
+            assert_eq!(ids(&third.instances), ["e-6", "e-7", "e-8"]);
+            assert_eq!(third.next, None);
+        }
     })
     .await;
 }

@@ -19,6 +19,7 @@ mod purge;
 mod reopened;
 mod replay;
 mod restart;
+mod retention;
 mod retries;
 mod rewind;
 mod starting;

@@ -169,8 +169,8 @@ async fn a_child_that_was_purged_is_made_again() {
             world.broken_again();
             let handle = t.client().start(Ancestor, ()).id("a").await.unwrap();
             failure(handle.wait().await.unwrap_err());
-            assert!(t.client().purge("child").await.unwrap());
-            assert!(t.client().purge("grandchild").await.unwrap());
+            assert_eq!(t.client().purge("child").await.unwrap().deleted, 1);
+            assert_eq!(t.client().purge("grandchild").await.unwrap().deleted, 1);
             world.mend();
             t.client().rewind("a", None).await.unwrap();
             assert_eq!(handle.wait().await.unwrap(), "flaky below");
@@ -367,7 +367,7 @@ async fn a_child_is_heard_whatever_it_has_come_to() {
                     client.wait_for_completion("child").await.unwrap();
                 }
                 if state == "purged" {
-                    assert!(client.purge("child").await.unwrap());
+                    assert_eq!(client.purge("child").await.unwrap().deleted, 1);
                 }
                 world.mend();
                 client.rewind("p", None).await.unwrap();

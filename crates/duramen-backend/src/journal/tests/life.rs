@@ -88,6 +88,10 @@ fn recycled_segments_are_used_again_and_what_they_held_counts_for_nothing() {
     };
     kept(&rig, &open_at(&rig.disk, settled).expect("it opens").0);
     let opened = open_at(&rig.disk, settled).expect("it opens again").1;
+    assert!(opened.torn.is_none(), "what a segment held before is no torn end");
+    let zeros =
+        opened.io.iter().filter(|io| matches!(io, Io::Write { bytes, .. } if bytes.iter().all(|byte| *byte == 0)));
+    assert_eq!(zeros.count(), 0, "and is not written over when the store is opened");
     rig.journal = opened.journal;
     (0..8).for_each(|_| rig.write(1_500));
     rig.disk.crash(|_, _| Fate::Lost);

@@ -131,3 +131,18 @@ fn a_task_whose_future_was_dropped_does_not_count_as_open() {
     script.episode("", START);
     assert!(script.ctx.0.borrow().is_stranded());
 }
+
+#[test]
+fn a_rewound_history_may_hold_timers_that_the_code_does_not_ask_for() {
+    let rewound = |mut script: Script, actions: &[(i32, &str)]| {
+        script.ctx.0.borrow_mut().set_rewound();
+        replayed(&mut script, actions)
+    };
+    let pause = [(0, "TaskScheduled(ChargeCard)"), (1, "TimerCreated")];
+    assert_eq!(rewound(charging(), &pause), "");
+    assert!(replayed(&mut charging(), &pause).contains("code asked for nothing"));
+    // One that it does ask for is met, and does not go out again.
+    assert_eq!(rewound(sleeping(), &[(0, "TimerCreated")]), "");
+    let found = rewound(charging(), &[(0, "TimerCreated")]);
+    assert!(found.contains("code asked for ScheduleTask"), "{found}");
+}

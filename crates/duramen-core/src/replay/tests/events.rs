@@ -56,3 +56,16 @@ fn an_event_that_nobody_read_goes_to_the_next_who_waits() {
     session.episode("", &at(1, "EventRaised(e) data=1"));
     assert_eq!(session.episode("", &at(2, "TaskCompleted(0)")), "#1 COMPLETED 1");
 }
+
+#[test]
+fn a_wait_says_whether_its_event_is_there() {
+    let mut session = Script::new(|ctx| async move {
+        let (first, second) = (ctx.wait("e"), ctx.wait("e"));
+        ctx.call("A").await;
+        let ready = |wait| ctx.0.borrow().is_wait_ready(wait);
+        format!("{} {}", ready(first), ready(second))
+    });
+    session.episode("", START);
+    session.episode("", &at(1, "EventRaised(e) data=1"));
+    assert_eq!(session.episode("", &at(2, "TaskCompleted(0)")), "#1 COMPLETED true false");
+}

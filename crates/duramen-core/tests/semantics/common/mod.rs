@@ -15,13 +15,13 @@ pub use script::*;
 /// Runs a scenario in every mode; what it gives back must be equal.
 #[track_caller]
 pub fn check<T: PartialEq + std::fmt::Debug>(scenario: impl Fn(&mut Hub) -> T) {
-    check_in(&[Mode::Plain, Mode::Evict, Mode::Slow, Mode::Crash], scenario);
+    check_in(&[Mode::Plain, Mode::Evict, Mode::Slow, Mode::Late, Mode::Crash], scenario);
 }
 
 /// The same for a scenario that puts items aside: those would not outlive a crash.
 #[track_caller]
 pub fn check_without_crashes<T: PartialEq + std::fmt::Debug>(scenario: impl Fn(&mut Hub) -> T) {
-    check_in(&[Mode::Plain, Mode::Evict, Mode::Slow], scenario);
+    check_in(&[Mode::Plain, Mode::Evict, Mode::Slow, Mode::Late], scenario);
 }
 
 #[track_caller]

@@ -120,6 +120,13 @@ impl Context {
         started.and_then(|event| event.timestamp).map(Time::from).expect("an episode has a time")
     }
 
+    /// The time that the first episode showed.
+    pub fn began(&self) -> Time {
+        let mut started =
+            self.events.iter().filter(|event| matches!(event.event_type, Some(EventType::OrchestratorStarted(_))));
+        started.next().and_then(|event| event.timestamp).map(Time::from).expect("an episode has a time")
+    }
+
     /// How often the history has an action with this id.
     fn asked(&self, id: i32) -> usize {
         self.events.iter().filter(|event| event.event_id == id && is_action(event)).count()

@@ -10,14 +10,16 @@ use super::text;
 use bytes::Bytes;
 use duramen_backend::disk::Disk;
 use duramen_backend::{Backend, Event, Hurry, Memory, MemoryOptions};
-use duramen_core::checkpoint::{Checkpoint, Image};
+use duramen_core::checkpoint::{Checkpoint, Image, TimerWindow};
 use duramen_core::dispatch::Dispatcher;
-use duramen_core::ids::{Birth, Epoch, InstanceId, PartitionId, Position, Run, Slot};
+use duramen_core::ids::{Birth, Epoch, InstanceId, PartitionId, Position, Run, Slot, Token};
 use duramen_core::limits::{OPEN_TURN, Settings};
-use duramen_core::partition::{Config, Effect, Input, Partition};
+use duramen_core::partition::{Config, Effect, Footprint, Input, Partition};
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, RequestId, Start, Until, Wait};
 use duramen_core::time::Time;
-use duramen_core::work::{ActivityWork, Announcement, Answer, OrchestratorWork, Session, Work, WorkItem, WorkerId};
+use duramen_core::work::{
+    ActivityWork, Announcement, Answer, OrchestratorWork, Session, Work, WorkItem, WorkKind, WorkerId,
+};
 use duramen_proto::{
     ActivityResponse, CreateInstanceRequest, HistoryEvent, OrchestrationState, OrchestrationStatus,
     OrchestratorResponse, TaskFailureDetails, TaskScheduledEvent,
@@ -37,6 +39,8 @@ pub enum Mode {
     Evict,
     /// A checkpoint is durable only when nothing else can be done.
     Slow,
+    /// Settling lags behind, little may be in memory, and windows and chunks are small.
+    Late,
     /// The hub dies after every checkpoint and is opened again.
     Crash,
 }
@@ -88,9 +92,17 @@ pub struct Hub {
     pub link: Link,
     /// Whether each thing that leaves is held against what is durable. Costs a load each.
     pub audited: bool,
+    /// In mode Late: how often there is nothing left to do before something is settled.
+    pub settles_every: usize,
+    /// How often there was nothing left to do.
+    rests: usize,
     pub mail: Vec<Mail>,
     pub episodes: Vec<OrchestratorWork>,
     pub ended_sessions: Vec<(WorkerId, Run)>,
+    /// Every load that was asked for.
+    pub loads: Vec<String>,
+    /// Every stretch of timers that was asked for.
+    pub stretches: Vec<TimerWindow>,
     pub crashes: usize,
     /// While set, what the backend has to say waits.
     pub stalled: bool,
@@ -108,6 +120,20 @@ pub struct Hub {
     audit: Audit,
 }
 
+fn settings_of(mode: Mode) -> Settings {
+    match mode {
+        Mode::Plain | Mode::Slow | Mode::Crash => Settings::default(),
+        Mode::Evict => Settings { resident: 0, ..Settings::default() },
+        Mode::Late => Settings {
+            idle_after: Duration::from_secs(2),
+            resident: 3,
+            timer_window: Duration::from_secs(1),
+            history_chunk: 2,
+            ..Settings::default()
+        },
+    }
+}
+
 const AUDITOR: PartitionId = PartitionId(u32::MAX);
 
 /// A worker in the hub's process, with room for everything.
@@ -122,12 +148,16 @@ pub fn remote() -> Announcement {
 
 impl Hub {
     pub fn new(mode: Mode) -> Self {
-        let options = MemoryOptions { in_steps: mode == Mode::Slow, ..MemoryOptions::default() };
+        let options = MemoryOptions {
+            in_steps: mode == Mode::Slow,
+            settles_late: mode == Mode::Late,
+            ..MemoryOptions::default()
+        };
         let backend = Memory::open(Disk::new(), options).expect("an empty disk opens");
         let events = Arc::new(Mutex::new(VecDeque::new()));
         let sink = events.clone();
         backend.listen(Arc::new(move |event| sink.lock().expect("no test panics in here").push_back(event)));
-        let settings = Settings { evict_at_once: mode == Mode::Evict, ..Settings::default() };
+        let settings = settings_of(mode);
         let mut hub = Self {
             mode,
             now: Time::new(1_000, 0),
@@ -138,10 +168,15 @@ impl Hub {
             checkpoints: Vec::new(),
             ran: Rc::default(),
             link: Box::new(|_| Fate::Once),
-            audited: true,
+            // What is durable can be looked at only when it is settled.
+            audited: mode != Mode::Late,
+            settles_every: 3,
+            rests: 0,
             mail: Vec::new(),
             episodes: Vec::new(),
             ended_sessions: Vec::new(),
+            loads: Vec::new(),
+            stretches: Vec::new(),
             crashes: 0,
             stalled: false,
             backend,
@@ -170,7 +205,7 @@ impl Hub {
     pub fn advance(&mut self, duration: Duration) {
         let end = self.now.plus(duration);
         self.run();
-        while let Some(next) = self.deadline().filter(|next| *next <= end) {
+        while let Some(next) = self.next_tick().filter(|next| *next <= end) {
             self.now = self.now.max(next);
             self.run();
         }
@@ -178,8 +213,33 @@ impl Hub {
         self.run();
     }
 
+    /// When something is due that a client can be waiting for.
     pub fn deadline(&self) -> Option<Time> {
-        self.partitions.values().filter_map(Partition::deadline).min()
+        self.partitions.values().filter_map(Partition::awaited).chain(self.dispatcher.deadline()).min()
+    }
+
+    fn next_tick(&self) -> Option<Time> {
+        self.partitions.values().filter_map(Partition::deadline).chain(self.dispatcher.deadline()).min()
+    }
+
+    /// Settles everything that is durable.
+    pub fn settle(&mut self) {
+        self.settle_unheard();
+        self.run();
+    }
+
+    /// The same; nobody has heard of it yet.
+    pub fn settle_unheard(&mut self) {
+        self.backend.settle_now();
+    }
+
+    /// Items that wait for a worker.
+    pub fn waiting(&self, kind: WorkKind) -> usize {
+        self.dispatcher.waiting(kind)
+    }
+
+    pub fn footprint(&self) -> Footprint {
+        self.partition(0).footprint()
     }
 
     /// Does all that can be done without time passing.
@@ -188,6 +248,11 @@ impl Hub {
             assert!(step < 400_000, "the hub does not come to rest");
             if self.run_at_hand() || (self.mode == Mode::Slow && self.backend.step()) {
                 continue;
+            }
+            self.rests += 1;
+            if self.mode == Mode::Late && self.rests.is_multiple_of(self.settles_every) {
+                self.backend.settle_now();
+                while self.run_at_hand() {}
             }
             return;
         }
@@ -244,7 +309,7 @@ impl Hub {
     fn grant(&mut self) {
         let mut grants = Vec::new();
         loop {
-            self.dispatcher.grants(&mut grants);
+            self.dispatcher.grants(self.now, &mut grants);
             if grants.is_empty() {
                 return;
             }
@@ -326,13 +391,21 @@ impl Hub {
                 Effect::Forward(request, asked) => {
                     self.queue.push_back((self.owner(asked.instance().slot()), Input::Request(request, asked)));
                 }
-                Effect::Load(instance) => self.backend.load(id, instance),
+                Effect::Load(instance) => {
+                    self.loads.push(instance.to_string());
+                    self.backend.load(id, instance);
+                }
                 Effect::Timers(window) => {
+                    self.stretches.push(window);
                     let slots = (0..=255).map(Slot).filter(|slot| self.owner(*slot) == id).collect();
                     self.backend.timers(id, slots, window);
                 }
-                Effect::Offer(offer) => self.dispatcher.offer(id, offer),
-                Effect::Work(worker, item) => self.hand_over(worker, item),
+                Effect::Offer(offer) => self.dispatcher.offer(id, offer, self.now),
+                Effect::Work(worker, item) => {
+                    self.dispatcher.handed(worker, &item);
+                    self.hand_over(worker, item);
+                }
+                Effect::Refused(grant) => self.dispatcher.refused(&grant),
                 Effect::Freed(worker, kind) => self.dispatcher.freed(worker, kind),
                 Effect::EndSession(worker, run) => {
                     self.ended_sessions.push((worker, run));

@@ -1,5 +1,6 @@
 //! Partitions: who owns what, and what a crash leaves.
 
+use super::workers::show_token;
 use super::*;
 
 impl Hub {
@@ -24,6 +25,7 @@ impl Hub {
 
     /// An instance as it is stored.
     pub fn stored(&self, id: &str) -> Option<Image> {
+        self.backend.settle_now();
         durable(&self.backend, &self.events, id.into())
     }
 
@@ -62,6 +64,7 @@ impl Hub {
         for event in said {
             let Event::Acquired { partition: id, epoch, store, outstanding } = event else { continue };
             let config = Config { id, epoch, store, slots: slots_of(id), settings: self.settings.clone() };
+            self.dispatcher.opened(id, epoch, self.now);
             let mut out = Vec::new();
             let partition = Partition::open(config, *outstanding, self.now, &mut out);
             self.partitions.insert(id, partition);
@@ -71,6 +74,7 @@ impl Hub {
         for (id, worker) in &mut self.workers {
             worker.sessions.clear();
             self.dispatcher.join(*id, worker.announcement.clone());
+            show_token(&mut self.dispatcher, *id);
         }
         for input in mail {
             let slot = match &input {

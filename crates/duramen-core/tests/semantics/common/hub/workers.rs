@@ -2,9 +2,17 @@
 
 use super::*;
 
+/// Workers elsewhere have answered something under a token before the test begins.
+pub(super) fn show_token(dispatcher: &mut Dispatcher, id: WorkerId) {
+    let none = Token(0);
+    dispatcher.answered(id, &Answer::Orchestrator(none, OrchestratorResponse::default()));
+    dispatcher.answered(id, &Answer::Activity(none, ActivityResponse::default()));
+}
+
 impl Hub {
     pub fn join(&mut self, id: WorkerId, announcement: Announcement) {
         self.dispatcher.join(id, announcement.clone());
+        show_token(&mut self.dispatcher, id);
         self.workers.insert(id, Worker { announcement, sessions: BTreeMap::new() });
         self.grant();
         self.run();
@@ -12,7 +20,7 @@ impl Hub {
 
     pub fn leave(&mut self, id: WorkerId) {
         self.workers.remove(&id);
-        self.dispatcher.leave(id);
+        self.dispatcher.leave(id, self.now);
         self.jobs.retain(|(worker, _)| *worker != id);
         for partition in self.partitions.keys() {
             self.queue.push_back((*partition, Input::WorkerGone(id)));

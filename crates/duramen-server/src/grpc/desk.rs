@@ -1,0 +1,152 @@
+//! Where completions find the worker's stream that their item went out on.
+
+use super::history::Past;
+use super::parts;
+use super::stream::WorkerStream;
+use bytes::Bytes;
+use duramen_core::ids::Token;
+use duramen_core::work::{Answer, WorkItem, WorkerId};
+use duramen_hub::{BareAnswer, Hub};
+use duramen_proto::OrchestratorResponse;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Items of lost streams of which an answer over another connection is still expected.
+const LOST_ITEMS: usize = 65_536;
+
+/// A hub, and what is out of it.
+pub(super) struct Desk {
+    pub(super) hub: Hub,
+    out: Mutex<Out>,
+    /// Completions that were about nothing that is out.
+    stale: AtomicU64,
+}
+
+#[derive(Default)]
+struct Out {
+    items: HashMap<Token, Holder>,
+    /// Of those, the ones whose stream is gone, oldest first.
+    lost: VecDeque<Token>,
+    /// Past events that workers fetch.
+    pasts: HashMap<Token, Past>,
+}
+
+enum Holder {
+    Stream(Arc<WorkerStream>),
+    /// The stream is gone. An answer counts until somebody else has the item; the core knows that.
+    Gone,
+}
+
+impl Desk {
+    pub(super) fn new(hub: Hub) -> Arc<Self> {
+        Arc::new(Self { hub, out: Mutex::default(), stale: AtomicU64::new(0) })
+    }
+
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Items go to a worker.
+    pub(super) fn handed(&self, stream: &Arc<WorkerStream>, items: &[WorkItem]) {
+        let mut out = self.out();
+        if stream.is_gone() {
+            // The hub has not heard of that yet; it will take them back.
+            return;
+        }
+        out.items.extend(items.iter().map(|item| (item.token, Holder::Stream(Arc::clone(stream)))));
+    }
+
+    /// A worker is to fetch the past of an item.
+    pub(super) fn keep_past(&self, token: Token, past: Past) {
+        let mut out = self.out();
+        if out.items.contains_key(&token) {
+            out.pasts.insert(token, past);
+        }
+    }
+
+    /// The past events of an item that is out.
+    pub(super) fn past(&self, instance: &str, execution: Option<&str>) -> Option<Vec<Bytes>> {
+        let out = self.out();
+        let past = out.pasts.values().find(|past| past.is_of(instance, execution))?;
+        Some(past.events.clone())
+    }
+
+    /// A stream has ended.
+    pub(super) fn lost(&self, stream: &Arc<WorkerStream>) {
+        let mut guard = self.out();
+        let out = &mut *guard;
+        stream.set_gone();
+        for (token, holder) in &mut out.items {
+            if matches!(holder, Holder::Stream(with) if Arc::ptr_eq(with, stream)) {
+                *holder = Holder::Gone;
+                out.lost.push_back(*token);
+                out.pasts.remove(token);
+            }
+        }
+        while out.lost.len() > LOST_ITEMS
+            && let Some(oldest) = out.lost.pop_front()
+        {
+            out.items.remove(&oldest);
+        }
+    }
+
+    /// An episode was answered, or part of one was.
+    pub(super) fn episode(&self, token: Token, response: OrchestratorResponse) {
+        let holder = match self.out().items.get(&token) {
+            Some(Holder::Stream(stream)) => Some(Arc::clone(stream)),
+            Some(Holder::Gone) | None => None,
+        };
+        let (is_part, is_whole) = (parts::is_partial(&response), parts::is_whole(&response));
+        let whole = match &holder {
+            Some(stream) => stream.parts().take(token, response),
+            // Parts are dropped with their stream.
+            None => is_whole.then_some(response),
+        };
+        match whole {
+            Some(whole) => self.answer(token, Answer::Orchestrator(token, whole)),
+            None if is_part => {}
+            None => self.answer(token, Answer::Abandoned(token, "a part of its answer is missing".into())),
+        }
+    }
+
+    /// An item was answered. What is out no longer, or never was, is counted and dropped: an SDK that
+    /// were told so would drop its stream.
+    pub(super) fn answer(&self, token: Token, answer: Answer) {
+        let holder = {
+            let mut out = self.out();
+            out.pasts.remove(&token);
+            out.items.remove(&token)
+        };
+        match holder {
+            Some(Holder::Stream(stream)) => {
+                stream.parts().forget(token);
+                stream.answer(answer);
+            }
+            Some(Holder::Gone) => self.hub.answer_late(vec![answer]),
+            None => self.stale(&token.to_string()),
+        }
+    }
+
+    /// An answer without a token came over the connection of these workers.
+    pub(super) async fn answer_bare(&self, workers: Vec<WorkerId>, answer: BareAnswer) {
+        let found = if workers.is_empty() { None } else { self.hub.answer_bare(workers, answer).await };
+        match found {
+            Some(token) => {
+                self.out().items.remove(&token);
+            }
+            None => self.stale("none"),
+        }
+    }
+
+    /// A completion is about nothing that is out.
+    pub(super) fn stale(&self, token: &str) {
+        self.stale.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(token, "a completion of nothing that is out is dropped");
+    }
+}
+
+/// A token as text.
+pub(super) fn parse(token: &str) -> Option<Token> {
+    (token.len() == 16).then(|| u64::from_str_radix(token, 16).ok().map(Token)).flatten()
+}

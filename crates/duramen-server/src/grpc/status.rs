@@ -1,0 +1,45 @@
+//! Refusals as the SDKs expect them.
+
+use crate::HubsError;
+use duramen_core::request::{Refusal, Reply};
+use tonic::{Code, Status};
+
+pub(super) fn refused(refusal: Refusal) -> Status {
+    let code = match &refusal {
+        Refusal::NotFound(_) => Code::NotFound,
+        Refusal::AlreadyExists { .. } => Code::AlreadyExists,
+        Refusal::WrongStatus { .. } | Refusal::Replaced(_) => Code::FailedPrecondition,
+        Refusal::ReusePolicy | Refusal::BadInput(_) => Code::InvalidArgument,
+        Refusal::TimedOut(_) => Code::DeadlineExceeded,
+        Refusal::Overloaded(_) => Code::ResourceExhausted,
+        Refusal::Stopped(_) => Code::Unavailable,
+        // A caller that repeats it must know that it may have been done.
+        Refusal::OutcomeUnknown(_) => Code::Unknown,
+    };
+    Status::new(code, refusal.to_string())
+}
+
+pub(super) fn no_hub(error: HubsError) -> Status {
+    let code = match &error {
+        HubsError::Name { .. } => Code::InvalidArgument,
+        HubsError::Unknown { .. } => Code::NotFound,
+        HubsError::TooMany { .. } => Code::ResourceExhausted,
+        HubsError::Closed { .. } | HubsError::Stopping => Code::Unavailable,
+    };
+    Status::new(code, error.to_string())
+}
+
+/// A reply that does not belong to its request, or a refusal.
+pub(super) fn not(reply: Reply) -> Status {
+    match reply {
+        Reply::Refused(refusal) => refused(refusal),
+        Reply::Started { .. } | Reply::State(_) | Reply::Done | Reply::Purged(_) | Reply::History(_) => {
+            Status::internal(format!("the hub answered with {reply:?}; please report it"))
+        }
+    }
+}
+
+/// What waits for entities.
+pub(super) fn no_entities(what: &str) -> Status {
+    Status::unimplemented(format!("{what} is not possible: this version of Duramen has no entities yet"))
+}

@@ -1,0 +1,233 @@
+//! The stream of a worker: one end is the hub's link, the other is the body of GetWorkItems.
+
+use super::desk::Desk;
+use super::history::Past;
+use super::parts::Parts;
+use super::{GrpcOptions, item};
+use duramen_core::ids::Run;
+use duramen_core::limits::SEND_WINDOW;
+use duramen_core::work::{Announcement, Answer, Work, WorkItem, WorkKind, WorkerId};
+use duramen_hub::{Attachment, WorkerLink};
+use duramen_proto::HealthPing;
+use duramen_proto::raw::{self, WorkRequest};
+use prost::Message as _;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
+use tokio_stream::Stream;
+use tonic::Status;
+
+/// What both ends of a stream share.
+pub(super) struct WorkerStream {
+    /// For the log: what the worker calls itself.
+    name: String,
+    /// Whether it fetches long histories.
+    streams_history: bool,
+    /// What the hub has sent and the connection has not taken: never more than the worker has room for.
+    queue: mpsc::UnboundedSender<Sent>,
+    attachment: Mutex<Option<Attachment>>,
+    parts: Mutex<Parts>,
+    gone: AtomicBool,
+}
+
+enum Sent {
+    Work(WorkItem),
+    /// The hub sends nothing more, for this reason.
+    Closed(String),
+}
+
+impl std::fmt::Debug for WorkerStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerStream").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl WorkerStream {
+    pub(super) fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attachment(&self) -> MutexGuard<'_, Option<Attachment>> {
+        self.attachment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the hub an answer of this worker.
+    pub(super) fn answer(&self, answer: Answer) {
+        if let Some(attachment) = &*self.attachment() {
+            attachment.answer(vec![answer]);
+        }
+    }
+
+    /// Its name within the hub, while it is connected.
+    pub(super) fn worker(&self) -> Option<WorkerId> {
+        self.attachment().as_ref().map(Attachment::worker)
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Called under the desk's lock, so that nothing is noted as out on it afterwards.
+    pub(super) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+}
+
+/// The hub's end.
+struct Link {
+    stream: Arc<WorkerStream>,
+    desk: Arc<Desk>,
+}
+
+impl WorkerLink for Link {
+    fn deliver(&self, items: Vec<WorkItem>) {
+        self.desk.handed(&self.stream, &items);
+        for item in items {
+            // One that is gone needs nothing: the hub takes back what it had.
+            let _ = self.stream.queue.send(Sent::Work(item));
+        }
+    }
+
+    fn end_session(&self, _: Run) {
+        unreachable!("a worker in another process holds no session")
+    }
+
+    fn closed(&self, reason: &str) {
+        let _ = self.stream.queue.send(Sent::Closed(reason.to_owned()));
+    }
+}
+
+/// Items that have left and of which the hub has not been told: few enough of its window to tell it now and
+/// then.
+const SENT_UNTOLD: usize = SEND_WINDOW / 4;
+
+/// The body of GetWorkItems. When it is dropped the worker is gone.
+pub(super) struct Items {
+    stream: Arc<WorkerStream>,
+    desk: Arc<Desk>,
+    sent: mpsc::UnboundedReceiver<Sent>,
+    ping: Pin<Box<Sleep>>,
+    options: GrpcOptions,
+    /// Items that have left and of which the hub has not been told: orchestrators', and activities'.
+    untold: [usize; 2],
+    ended: bool,
+}
+
+/// How a worker is connected.
+pub(super) struct Arrival {
+    pub(super) name: String,
+    pub(super) streams_history: bool,
+    pub(super) announcement: Announcement,
+}
+
+impl Items {
+    /// Connects a worker to the hub.
+    pub(super) fn connect(desk: Arc<Desk>, arrival: Arrival, options: GrpcOptions) -> Self {
+        let Arrival { name, streams_history, announcement } = arrival;
+        tracing::info!(worker = name, "a worker has connected");
+        let (queue, sent) = mpsc::unbounded_channel();
+        let stream = Arc::new(WorkerStream {
+            name,
+            streams_history,
+            queue,
+            attachment: Mutex::default(),
+            parts: Mutex::default(),
+            gone: AtomicBool::new(false),
+        });
+        let link = Link { stream: Arc::clone(&stream), desk: Arc::clone(&desk) };
+        // An answer needs an item that went out, and nothing goes out before this is polled.
+        *stream.attachment() = Some(desk.hub.attach(Box::new(link), announcement));
+        let ping = Box::pin(tokio::time::sleep(options.ping_every));
+        Self { stream, desk, sent, ping, options, untold: [0; 2], ended: false }
+    }
+
+    pub(super) fn stream(&self) -> &Arc<WorkerStream> {
+        &self.stream
+    }
+
+    /// One more has left.
+    fn left(&mut self, kind: WorkKind) {
+        let untold = match kind {
+            WorkKind::Orchestrator => &mut self.untold[0],
+            WorkKind::Activity => &mut self.untold[1],
+        };
+        *untold += 1;
+        if *untold >= SENT_UNTOLD
+            && let Some(attachment) = &*self.stream.attachment()
+        {
+            attachment.sent(kind, std::mem::take(untold));
+        }
+    }
+
+    /// The message for an item, or nothing if it does not fit: then it is given back, later and later.
+    fn message(&self, item: WorkItem) -> Option<raw::WorkItem> {
+        let (token, instance) = (item.token, instance(&item.work).to_string());
+        let parcel = item::parcel(item, self.stream.streams_history);
+        let bytes = parcel.message.encoded_len();
+        if bytes > self.options.inline_item_bytes {
+            let limit = self.options.inline_item_bytes;
+            let reason = format!("it has {bytes} bytes, and this worker takes {limit} at most in one message");
+            tracing::warn!(instance, worker = self.stream.name, "a work item waits for another worker: {reason}");
+            self.desk.answer(token, Answer::Abandoned(token, reason));
+            return None;
+        }
+        if let (Some(events), Some(WorkRequest::OrchestratorRequest(request))) = (parcel.past, &parcel.message.request)
+        {
+            let execution = request.execution_id.clone().unwrap_or_default();
+            self.desk.keep_past(token, Past { instance, execution, events });
+        }
+        Some(parcel.message)
+    }
+}
+
+fn instance(work: &Work) -> &duramen_core::ids::InstanceId {
+    match work {
+        Work::Orchestrator(work) => &work.instance,
+        Work::Activity(work) => &work.instance,
+    }
+}
+
+impl Stream for Items {
+    type Item = Result<raw::WorkItem, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        while let Poll::Ready(sent) = this.sent.poll_recv(cx) {
+            match sent {
+                Some(Sent::Work(item)) => {
+                    this.left(item.work.kind());
+                    if let Some(message) = this.message(item) {
+                        this.ping.as_mut().reset(Instant::now() + this.options.ping_every);
+                        return Poll::Ready(Some(Ok(message)));
+                    }
+                }
+                Some(Sent::Closed(reason)) => {
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(Status::unavailable(format!("the task hub has closed: {reason}")))));
+                }
+                None => return Poll::Ready(None),
+            }
+        }
+        if this.ping.as_mut().poll(cx).is_ready() {
+            this.ping.as_mut().reset(Instant::now() + this.options.ping_every);
+            let request = Some(WorkRequest::HealthPing(HealthPing {}));
+            return Poll::Ready(Some(Ok(raw::WorkItem { request, completion_token: String::new() })));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        tracing::info!(worker = self.stream.name, "a worker has gone");
+        self.desk.lost(&self.stream);
+        drop(self.stream.attachment().take());
+    }
+}

@@ -1,0 +1,84 @@
+//! GetWorkItems, and what workers say about their items.
+
+use super::call;
+use super::desk::parse;
+use super::parts::is_whole;
+use super::service::Service;
+use super::stream::{Arrival, Items};
+use duramen_core::work::{Announcement, Answer, Filters};
+use duramen_hub::BareAnswer;
+use duramen_proto::{ActivityResponse, GetWorkItemsRequest, OrchestratorResponse, WorkItemFilters, WorkerCapability};
+use std::sync::Arc;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Status};
+
+impl Service {
+    pub(super) async fn connect(&self, request: Request<GetWorkItemsRequest>) -> Result<Items, Status> {
+        let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
+        let name = call::worker_name(request.metadata()).unwrap_or("without a name").to_owned();
+        let asked = request.into_inner();
+        let streams_history = asked.capabilities().any(|can| can == WorkerCapability::HistoryStreaming);
+        let announcement = Announcement {
+            in_process: false,
+            orchestrators: room(asked.max_concurrent_orchestration_work_items),
+            activities: room(asked.max_concurrent_activity_work_items),
+            filters: asked.work_item_filters.map(filters),
+        };
+        let items =
+            Items::connect(Arc::clone(&desk), Arrival { name, streams_history, announcement }, self.options.clone());
+        connection.joined(items.stream(), &desk);
+        Ok(items)
+    }
+
+    pub(super) async fn activity_done(&self, request: Request<ActivityResponse>) -> Result<(), Status> {
+        let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
+        let response = request.into_inner();
+        match parse(&response.completion_token) {
+            Some(token) => desk.answer(token, Answer::Activity(token, response)),
+            None if response.completion_token.is_empty() => {
+                desk.answer_bare(connection.workers(&desk), BareAnswer::Activity(response)).await;
+            }
+            None => desk.stale(&response.completion_token),
+        }
+        Ok(())
+    }
+
+    pub(super) async fn episode_done(&self, request: Request<OrchestratorResponse>) -> Result<(), Status> {
+        let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
+        let response = request.into_inner();
+        match parse(&response.completion_token) {
+            Some(token) => desk.episode(token, response),
+            // SDKs that know no tokens know no parts either.
+            None if response.completion_token.is_empty() && is_whole(&response) => {
+                desk.answer_bare(connection.workers(&desk), BareAnswer::Orchestrator(response)).await;
+            }
+            None => desk.stale(&response.completion_token),
+        }
+        Ok(())
+    }
+
+    /// The worker gives an item back. It is offered again after a pause that grows.
+    pub(super) async fn abandoned(&self, metadata: &MetadataMap, token: &str) -> Result<(), Status> {
+        let desk = self.desk(metadata).await?;
+        match parse(token) {
+            Some(token) => desk.answer(token, Answer::Abandoned(token, "the worker gave it back".into())),
+            None => desk.stale(token),
+        }
+        Ok(())
+    }
+}
+
+/// How many items a worker takes; 0 is as many as there are.
+fn room(most: i32) -> usize {
+    usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(Announcement::UNLIMITED)
+}
+
+fn filters(asked: WorkItemFilters) -> Filters {
+    Filters {
+        orchestrators: asked.orchestrations.into_iter().map(|filter| (filter.name, filter.versions)).collect(),
+        activities: asked.activities.into_iter().map(|filter| (filter.name, filter.versions)).collect(),
+    }
+}

@@ -1,0 +1,36 @@
+//! HTTP: what people and what watches over the process ask.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `/` | what is where, as text |
+//! | `/healthz` | 200 while the process is alive |
+//! | `/readyz` | 200 while every hub that is in use is open and its store has space, 503 otherwise, with the state of each |
+
+mod ready;
+
+use crate::Hubs;
+use axum::Router;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+/// The routes, over these hubs. `front_page` is what `/` answers.
+pub fn routes(hubs: Hubs, front_page: String) -> Router {
+    Router::new()
+        .route("/", get(move || async { front_page }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready::ready))
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(hubs)
+}
+
+async fn nothing_there(uri: Uri) -> Response {
+    let text = format!("there is nothing at {}; see / for what is where\n", uri.path());
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+async fn wrong_method(uri: Uri) -> Response {
+    let text = format!("{} is only to be read: use GET\n", uri.path());
+    (StatusCode::METHOD_NOT_ALLOWED, text).into_response()
+}
