@@ -12,9 +12,9 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask VERB
 
+  conformance  the published SDKs of other languages against the server (--help says more)
   dist         build the wheel that `pip install` takes, into target/wheels
   newcomer     do what README tells those who come from other languages, with that wheel
-  conformance  run the published SDKs of other languages against the server (--help says more)
   pure         prove that duramen-core has no std, clock, randomness or hash order in it
   mutants      change core in small ways, and see that its tests or the simulator notice
   ci           what .ci/run does

@@ -353,7 +353,7 @@ fn who_takes_any_number_gets_as_much_as_its_connection_takes() {
     assert_eq!(granted(&mut dispatcher).len(), 1);
     dispatcher.sent(WorkerId(3), WorkKind::Activity, 1);
     assert_eq!(granted(&mut dispatcher), []);
-    [1, 2, 3].map(|n| dispatcher.leave(WorkerId(n), at(0)));
+    (1..=3).for_each(|n| dispatcher.leave(WorkerId(n), at(0)));
     assert_eq!(dispatcher.room(), (0, 0));
 }
 
