@@ -163,3 +163,14 @@ def trap_16_hubs_are_apart(hub):
     assert_equal(other.raw_state(instance).input.value, "two")
     assert_equal(hub.raw_state(instance).input.value, "one")
     other.close()
+
+
+@scenario(own_server=())
+def trap_16_at_most_32_hubs_are_made_by_naming_them(hub):
+    for number in range(31):
+        create(Hub(hub.address, name=f"made-{number}"))
+    create(hub)
+    with refused("RESOURCE_EXHAUSTED") as errors:
+        create(Hub(hub.address, name="one-too-many"))
+    assert "made-30" in errors[0].details() and "default" in errors[0].details(), errors[0].details()
+    create(Hub(hub.address, name="MADE-3"))  # names are compared without case

@@ -111,15 +111,14 @@ public final class Conformance {
                     }))
                     .addOrchestration(Harness.orchestrator("Parent", ctx -> {
                         try {
-                            ctx.callSubOrchestrator("Broken").await();
+                            ctx.callSubOrchestrator("Broken", null, String.class).await();
                         } catch (TaskFailedException error) {
                             ctx.complete(error.getErrorDetails().getErrorType() + ": "
                                     + error.getErrorDetails().getErrorMessage());
                         }
                     })).build()) {
                 worker.start();
-                Harness.equal(Harness.wait(Harness.start("Parent", null)).readOutputAs(String.class),
-                        "java.lang.IllegalArgumentException: the child broke");
+                Harness.equal(Harness.output("Parent", null), "\"java.lang.IllegalArgumentException: the child broke\"");
             }
         });
         Harness.scenario("trap_03_a_childs_retry_replaces_the_failed_child_of_the_same_id", null, () -> {
@@ -177,7 +176,8 @@ public final class Conformance {
                     page = Harness.CLIENT.queryInstances(query);
                     page.getOrchestrationState().forEach(state -> found.add(state.getInstanceId()));
                     query.setContinuationToken(page.getContinuationToken());
-                } while (page.getContinuationToken() != null);
+                    // The SDK gives an absent token as an empty text.
+                } while (page.getContinuationToken() != null && !page.getContinuationToken().isEmpty());
                 Harness.equal(found.size(), 7);
                 Harness.equal(Harness.CLIENT.purgeInstance(prefix + 0).getDeletedInstanceCount(), 1);
                 Harness.equal(Harness.CLIENT.purgeInstance(prefix + 0).getDeletedInstanceCount(), 0);

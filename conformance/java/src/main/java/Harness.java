@@ -1,6 +1,7 @@
 import com.microsoft.durabletask.DurableTaskClient;
 import com.microsoft.durabletask.DurableTaskGrpcClientBuilder;
 import com.microsoft.durabletask.DurableTaskGrpcWorkerBuilder;
+import com.microsoft.durabletask.FailureDetails;
 import com.microsoft.durabletask.NewOrchestrationInstanceOptions;
 import com.microsoft.durabletask.OrchestrationMetadata;
 import com.microsoft.durabletask.OrchestrationRuntimeStatus;
@@ -122,7 +123,9 @@ final class Harness {
 
     static String output(String name, Object input) throws Exception {
         OrchestrationMetadata metadata = wait(start(name, input));
-        equal(metadata.getRuntimeStatus(), OrchestrationRuntimeStatus.COMPLETED);
+        FailureDetails failure = metadata.getFailureDetails();
+        String shown = failure == null ? "" : failure.getErrorType() + ": " + failure.getErrorMessage() + failure.getStackTrace();
+        holds(metadata.getRuntimeStatus() == OrchestrationRuntimeStatus.COMPLETED, metadata + shown);
         return metadata.getSerializedOutput();
     }
 
