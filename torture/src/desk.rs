@@ -123,11 +123,17 @@ impl Desk {
         }
     }
 
-    /// Whether a list has the instance: it shows what was durable when it was asked for.
+    /// Whether a list has the instance: it shows what was durable when it was asked for, unless it says
+    /// that it is older, because settling took too long; then it is asked for again.
     pub(crate) async fn is_listed(&self, id: &str) -> Result<bool, Refusal> {
-        let query = Query { prefix: Some(id.to_owned()), limit: 10, ..Query::default() };
-        let page = self.hub.query(query).await?;
-        Ok(page.rows.iter().any(|row| row.head.id == id))
+        loop {
+            let query = Query { prefix: Some(id.to_owned()), limit: 10, ..Query::default() };
+            let page = self.hub.query(query).await?;
+            let is_listed = page.rows.iter().any(|row| row.head.id == id);
+            if is_listed || page.as_of.is_none() {
+                return Ok(is_listed);
+            }
+        }
     }
 
     /// Waits until an instance runs.

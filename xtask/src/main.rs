@@ -1,5 +1,6 @@
 //! Chores of the repository: `cargo xtask VERB`.
 
+mod conformance;
 mod dist;
 mod folder;
 mod mutants;
@@ -11,12 +12,13 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask VERB
 
-  dist     build the wheel that `pip install` takes, into target/wheels
-  newcomer do what README tells those who come from other languages, with that wheel
-  pure     prove that duramen-core has no std, clock, randomness or hash order in it
-  mutants  change core in small ways, and see that its tests or the simulator notice
-  ci       what .ci/run does
-  nightly  the same with larger numbers, 20,000 seeds of the simulator, 1,000 kills: takes hours";
+  conformance  the published SDKs of other languages against the server (--help says more)
+  dist         build the wheel that `pip install` takes, into target/wheels
+  newcomer     do what README tells those who come from other languages, with that wheel
+  pure         prove that duramen-core has no std, clock, randomness or hash order in it
+  mutants      change core in small ways, and see that its tests or the simulator notice
+  ci           what .ci/run does
+  nightly      the same with larger numbers, 20,000 seeds of the simulator, 1,000 kills: takes hours";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["newcomer"] => newcomer::newcomer(),
         ["pure"] => pure::run(&root()),
         ["mutants", arguments @ ..] => mutants::run(&root(), arguments),
+        ["conformance", rest @ ..] => conformance::run(&root(), rest),
         ["ci"] => run(Command::new("bash").arg(".ci/run")),
         ["nightly"] => nightly(),
         _ => Err(USAGE.to_owned()),

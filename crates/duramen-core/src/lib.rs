@@ -27,6 +27,7 @@ pub mod history;
 pub mod ids;
 mod instance;
 pub mod limits;
+mod lookup;
 mod message;
 pub mod partition;
 pub mod planted;

@@ -41,7 +41,7 @@ impl Partition {
         let ledger = &self.ledger;
         Footprint {
             instances: self.instances.len().max(self.by_id.len()).max(self.leaving.noted()),
-            events: self.instances.values().map(|instance| instance.history.in_memory().len()).sum(),
+            events: self.instances.sum(|instance| instance.history.in_memory().len()),
             tombstones: self.leaving.tombstones(),
             loading: self.loading.len(),
             waiters: self.waiters.len().max(self.waiting_at.len()),

@@ -25,6 +25,7 @@ use crate::dispatch::{Grant, Item, Offer};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, PartitionId, Position, Run, Slot, StoreId};
 use crate::instance::Instance;
 use crate::limits::Settings;
+use crate::lookup::Lookup;
 use crate::request::{Reply, Request, RequestId};
 use crate::time::Time;
 use crate::work::{Answer, WorkItem, WorkKind, WorkerId};
@@ -33,7 +34,6 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use foldhash::fast::FixedState;
 use outbox::Outbox;
 use residence::{Deferred, Leaving};
 use waits::Waiter;
@@ -105,17 +105,13 @@ pub enum Effect {
     Acknowledge(PairMark),
 }
 
-/// What is looked up at every turn. Its order is that of no input, so nothing may come to depend on
-/// it (invariant 10).
-type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
-
 /// The state machine.
 pub struct Partition {
     config: Config,
     owned: Vec<bool>,
     ledger: Ledger,
-    instances: Map<Birth, Box<Instance>>,
-    by_id: Map<InstanceId, Birth>,
+    instances: Lookup<Birth, Box<Instance>>,
+    by_id: Lookup<InstanceId, Birth>,
     /// Inputs for instances that are being loaded, in order.
     loading: BTreeMap<InstanceId, VecDeque<Deferred>>,
     waiters: BTreeMap<InstanceId, Vec<Waiter>>,
@@ -141,13 +137,13 @@ impl Partition {
         config.slots.iter().for_each(|slot| owned[usize::from(slot.0)] = true);
         let numbers = Numbers::new(config.store, config.epoch);
         // Ids come from outside: whoever makes them must not know where they fall.
-        let hasher = FixedState::with_seed(config.store.0.rotate_left(32) ^ u64::from(config.epoch.0));
+        let seed = config.store.0.rotate_left(32) ^ u64::from(config.epoch.0);
         let mut partition = Self {
             ledger: Ledger::new(config.epoch, numbers, now, &config.settings),
             config,
             owned,
-            instances: Map::with_hasher(hasher.clone()),
-            by_id: Map::with_hasher(hasher),
+            instances: Lookup::new(seed),
+            by_id: Lookup::new(seed),
             loading: BTreeMap::new(),
             waiters: BTreeMap::new(),
             waiting_at: BTreeMap::new(),

@@ -234,10 +234,9 @@ impl Partition {
             self.take_back(out);
         }
         self.withdraw_deferred_grants(worker);
-        self.instances
-            .values_mut()
-            .filter(|instance| instance.session == Some(worker))
-            .for_each(|instance| instance.session = None);
+        self.instances.each(|instance| {
+            instance.session.take_if(|holder| *holder == worker);
+        });
     }
 
     /// Offers an item that came back unanswered again, later and later.

@@ -1,0 +1,141 @@
+//! `cargo xtask conformance`: other people's SDKs, as they are published, run against the server.
+//!
+//! Each suite is set up in a fresh folder as a user of that SDK would do it (`suite`), with the versions of
+//! `conformance/packages`. It gets the address of a server that runs on a fresh data folder (`server`) and a small
+//! HTTP endpoint on which it can start further servers, kill them and start them again (`control`). What its
+//! scenarios report is printed as one table (`report`).
+
+mod control;
+mod packages;
+mod report;
+mod server;
+mod suite;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use control::Control;
+use packages::Packages;
+use report::Report;
+use server::{Launch, Servers};
+use suite::Suite;
+
+const USAGE: &str = "usage: cargo xtask conformance [SUITE...] [--only TEXT] [--keep] [--reference]
+
+  SUITE        python, js, cross, java, go, dotnet-like; without one, all of them
+  --only TEXT  only the scenarios whose name contains it
+  --keep       leave the installed packages of the last run in place instead of starting from a fresh folder
+  --reference  against the in-memory backend of the Python package instead of our server: says whether the
+               scenarios are right, as far as that backend goes
+
+  DURAMEN_SERVER=COMMAND  what to run instead of `target/debug/duramen dev`; {grpc}, {http} and {data} in it
+                          stand for two ports and a folder";
+
+/// A suite that takes longer than this has hung.
+const SUITE_LIMIT: Duration = Duration::from_secs(600);
+
+/// What was asked for.
+struct Arguments {
+    suites: Vec<Suite>,
+    only: Option<String>,
+    keep: bool,
+    reference: bool,
+}
+
+pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
+    let arguments = parse(arguments)?;
+    let packages = Packages::read(&root.join("conformance/packages"))?;
+    let work = root.join("target/conformance");
+    let launch = launch(root, &work, &packages, &arguments)?;
+    let mut reports = Vec::new();
+    for suite in &arguments.suites {
+        reports.push(run_suite(root, &work, *suite, &packages, &launch, &arguments)?);
+    }
+    let failed = reports.iter().map(Report::print).sum::<usize>();
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(format!("{failed} scenarios failed; whole outputs are in {}", work.display()))
+    }
+}
+
+/// What starts a server: ours, what `DURAMEN_SERVER` says, or the reference.
+fn launch(root: &Path, work: &Path, packages: &Packages, arguments: &Arguments) -> Result<Launch, String> {
+    if arguments.reference {
+        let folder = work.join("reference");
+        suite::virtual_environment(&folder, &packages.pip("python"))?;
+        let script = root.join("conformance/reference/server.py");
+        return Ok(Launch::new(&format!(
+            "{}/venv/bin/python {} 127.0.0.1:{{grpc}}",
+            folder.display(),
+            script.display()
+        )));
+    }
+    if let Ok(command) = std::env::var("DURAMEN_SERVER") {
+        return Ok(Launch::new(&command));
+    }
+    crate::run(Command::new("cargo").args(["build", "--quiet", "--package", "duramen-cli"]))?;
+    let binary = root.join("target/debug/duramen");
+    Ok(Launch::new(&format!("{} dev --grpc {{grpc}} --http {{http}} --data {{data}}", binary.display())))
+}
+
+fn run_suite(
+    root: &Path,
+    work: &Path,
+    suite: Suite,
+    packages: &Packages,
+    launch: &Launch,
+    arguments: &Arguments,
+) -> Result<Report, String> {
+    let folder = work.join(suite.name());
+    println!("--- {}: setting up in {}", suite.name(), folder.display());
+    if !arguments.keep && folder.exists() {
+        fs::remove_dir_all(&folder).map_err(|error| format!("failed to remove {}: {error}", folder.display()))?;
+    }
+    let command = suite.set_up(&root.join("conformance"), &folder, packages)?;
+    let servers = Servers::new(launch.clone(), fresh(&folder.join("servers"))?);
+    let address = servers.add(&[])?.address;
+    let control = Control::start(servers.clone())?;
+    let results = folder.join("results");
+    fs::write(&results, "").map_err(|error| format!("failed to write {}: {error}", results.display()))?;
+    let mut command = command;
+    command
+        .env("CONFORMANCE_ADDRESS", &address)
+        .env("CONFORMANCE_CONTROL", control.url())
+        .env("CONFORMANCE_RESULTS", &results)
+        .env("CONFORMANCE_ONLY", arguments.only.as_deref().unwrap_or_default())
+        .env("CONFORMANCE_REFERENCE", if arguments.reference { "1" } else { "" });
+    let outcome = suite::run_to_log(command, &work.join(format!("{}.log", suite.name())), SUITE_LIMIT);
+    servers.stop_all();
+    Report::read(suite.name(), &results, outcome)
+}
+
+/// An empty folder.
+fn fresh(folder: &Path) -> Result<PathBuf, String> {
+    let failed = |error| format!("failed to make {}: {error}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(failed)?;
+    }
+    fs::create_dir_all(folder).map_err(failed)?;
+    Ok(folder.to_owned())
+}
+
+fn parse(arguments: &[&str]) -> Result<Arguments, String> {
+    let mut parsed = Arguments { suites: Vec::new(), only: None, keep: false, reference: false };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match *argument {
+            "--only" => parsed.only = Some((*rest.next().ok_or("--only needs a text")?).to_owned()),
+            "--keep" => parsed.keep = true,
+            "--reference" => parsed.reference = true,
+            "--help" => return Err(USAGE.to_owned()),
+            name => parsed.suites.push(Suite::from_name(name).ok_or(format!("no suite {name:?}\n\n{USAGE}"))?),
+        }
+    }
+    if parsed.suites.is_empty() {
+        parsed.suites = Suite::ALL.to_vec();
+    }
+    Ok(parsed)
+}
