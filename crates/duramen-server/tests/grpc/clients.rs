@@ -30,12 +30,23 @@ async fn trap_09_a_wait_is_gone_with_its_call_and_with_its_connection() {
     start(&mut client, "i", "O").await;
     for whole_connection in [false, true] {
         let other = server.connect().await;
-        let waiting: Vec<_> = (0..ROOM).map(|_| wait_apart(&other)).collect();
+        let waiting: Vec<_> = (0..ROOM).map(|_| tokio::spawn(take_a_place(other.clone()))).collect();
         until(&mut client, Code::ResourceExhausted).await;
         let kept = (!whole_connection).then_some(other);
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
         until(&mut client, Code::Ok).await;
         drop(kept);
+    }
+}
+
+/// Waits, again and again while whoever looks whether all places are taken has the last one.
+async fn take_a_place(mut client: Client) {
+    loop {
+        let request = GetInstanceRequest { instance_id: "i".into(), ..Default::default() };
+        match client.wait_for_instance_completion(request).await {
+            Err(status) if status.code() == Code::ResourceExhausted => {}
+            ended => panic!("nothing ends it: {ended:?}"),
+        }
     }
 }
 
