@@ -214,7 +214,7 @@ pub enum Refusal {
         status: &'static str,
     },
     /// The instance's status does not allow it.
-    #[error("{what} of instance {id:?} is not possible while it is {status}: {why}")]
+    #[error("{what} of instance {id:?} is not allowed while it is {status}: {why}")]
     WrongStatus {
         /** What was asked. */
         what: &'static str,
