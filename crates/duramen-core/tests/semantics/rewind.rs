@@ -131,7 +131,7 @@ fn only_a_failed_instance_can_be_rewound() {
         hub.start("w", "Wait", None);
         for _ in 0..2 {
             let why = hub.refused(again("w")).to_string();
-            assert!(why.contains("running") && why.contains("not possible"), "{why}");
+            assert!(why.contains("running") && why.contains("not allowed"), "{why}");
             hub.suspend("w");
             assert!(matches!(hub.refused(again("w")), Refusal::WrongStatus { status: "suspended", .. }));
             hub.resume("w");

@@ -5,11 +5,11 @@
 //! runs: the views `instances`, `histories`, `inboxes`, `tasks` and `timers` are for people, and
 //! `docs/store.md` explains them.
 //!
-//! - `schema.sql` is the layout, [`open`] how a file is made, checked and brought up to it, [`again`]
+//! - `schema.sql` is the layout, `open` how a file is made, checked and brought up to it, `again`
 //!   what is done before an earlier process is believed.
-//! - [`write`] is the settle, [`read`] what an owner of slots asks, [`query`] lists.
-//! - [`codec`] says what stands in a row; [`pace`] keeps a settle from disturbing the journal;
-//!   [`space`] gives space back, checks and copies.
+//! - `write` is the settle, `read` what an owner of slots asks, `query` lists.
+//! - `codec` says what stands in a row; `pace` keeps a settle from disturbing the journal;
+//!   `space` gives space back, checks and copies.
 
 mod again;
 mod check;
