@@ -75,7 +75,8 @@ impl Disk {
     /// [`crash`](Self::crash).
     #[must_use]
     pub fn boot(&self) -> Self {
-        Self { state: self.state.clone(), tables: self.tables.clone(), life: self.state().life }
+        let life = self.state().life;
+        Self { state: self.state.clone(), tables: self.tables.of_life(life), life }
     }
 
     /// The rows that lie beside the files.
@@ -241,7 +242,13 @@ impl File {
             self.cached.resize(end, 0);
         }
         self.cached[offset..end].copy_from_slice(bytes);
-        self.dirty.extend(offset / BLOCK..end.div_ceil(BLOCK));
+        for sector in offset / BLOCK..end.div_ceil(BLOCK) {
+            // To write what is there already can tear nothing: old bytes and new ones are the same.
+            let range = sector * BLOCK..self.cached.len().min((sector + 1) * BLOCK);
+            if self.durable.get(range.clone()) != self.cached.get(range) {
+                self.dirty.insert(sector);
+            }
+        }
     }
 
     fn write_back(&mut self, sector: usize) {

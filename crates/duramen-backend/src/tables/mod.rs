@@ -11,7 +11,7 @@ mod tests;
 mod write;
 
 use crate::rows::{Changes, Rows, RowsError, Standing};
-use crate::{Page, Query};
+use crate::{Failure, Page, Query};
 use bytes::Bytes;
 use duramen_core::checkpoint::{
     CustomStatus, DueTimers, Head, Image, Outstanding, Tail, Task, TaskKey, Timer, TimerWindow,
@@ -23,11 +23,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Rows in memory. Clones are the same rows.
 #[derive(Clone, Default)]
-pub struct Tables(Arc<Mutex<Contents>>);
+pub struct Tables {
+    contents: Arc<Mutex<Contents>>,
+    /// The process that writes; those that ended before write nothing more.
+    life: u64,
+}
 
 /// All rows of a store.
 #[derive(Clone, Default)]
 struct Contents {
+    life: u64,
     standing: Option<Standing>,
     instances: HashMap<u64, Instance>,
     histories: HashMap<u64, Vec<Bytes>>,
@@ -64,12 +69,20 @@ impl std::fmt::Debug for Tables {
 
 impl Tables {
     fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same rows, from now on apart from these.
     pub(crate) fn fork(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.contents().clone())))
+        Self { contents: Arc::new(Mutex::new(self.contents().clone())), life: self.life }
+    }
+
+    /// The same rows, as the process of this number writes them: what one before it still does fails.
+    pub(crate) fn of_life(&self, life: u64) -> Self {
+        let mut contents = self.contents();
+        contents.life = contents.life.max(life);
+        drop(contents);
+        Self { contents: self.contents.clone(), life }
     }
 
     /// How many rows there are of what is open: inbox entries, tasks and timers.
@@ -85,7 +98,12 @@ impl Rows for Tables {
     }
 
     fn write(&self, changes: &Changes) -> Result<(), RowsError> {
-        Ok(self.contents().apply(changes.clone())?)
+        let mut contents = self.contents();
+        if contents.life != self.life {
+            let what = "failed to write to the rows in memory".to_owned();
+            return Err(RowsError::Failed(Failure { what, reason: "the process has ended".to_owned() }));
+        }
+        Ok(contents.apply(changes.clone())?)
     }
 
     fn arrived(&self, run: u64, sequence: u64) -> Result<Option<Bytes>, RowsError> {
