@@ -192,19 +192,6 @@ impl Changes {
             && self.sent.is_empty()
             && self.received.is_empty()
     }
-
-    /// How many rows change.
-    pub fn len(&self) -> usize {
-        self.instances.len()
-            + self.runs.len()
-            + self.inbox.len()
-            + self.tasks.len()
-            + self.timers.len()
-            + self.outbox.len()
-            + self.acknowledged.len()
-            + self.sent.len()
-            + self.received.len()
-    }
 }
 
 /// The slots of a partition, to be asked quickly.
