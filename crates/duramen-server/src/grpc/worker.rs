@@ -21,6 +21,7 @@ impl Service {
         let streams_history = asked.capabilities().any(|can| can == WorkerCapability::HistoryStreaming);
         let announcement = Announcement {
             in_process: false,
+            sessions: false,
             orchestrators: room(asked.max_concurrent_orchestration_work_items),
             activities: room(asked.max_concurrent_activity_work_items),
             filters: asked.work_item_filters.map(filters),
