@@ -50,7 +50,7 @@ impl World {
         };
         let bare = self.is_bare(in_process);
         // Workers elsewhere keep sessions too, if they are of Duramen: those have tokens.
-        let sessions = in_process || (!bare && self.rng.percent(40));
+        let sessions = in_process || (!bare && id.is_multiple_of(2));
         let worker = Worker {
             in_process,
             keeps: sessions,
