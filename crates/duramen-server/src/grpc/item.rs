@@ -57,7 +57,6 @@ fn orchestrator(work: OrchestratorWork, can: Abilities) -> (WorkRequest, Option<
         requires_history_streaming: streamed,
         properties,
         orchestration_trace_context: Some(work.trace).filter(|trace| !trace.is_empty()),
-        ..raw::OrchestratorRequest::default()
     };
     (WorkRequest::OrchestratorRequest(request), past)
 }
