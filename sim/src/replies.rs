@@ -3,6 +3,7 @@
 
 use crate::check::{ensure, fail};
 use crate::model::{Facet, State};
+use duramen_core::limits::BadInput;
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, Until};
 use duramen_core::time::Time;
 use duramen_proto::history_event::EventType;
@@ -138,6 +139,12 @@ impl Moment<'_> {
         let live = |facet: &Facet| facet.exists && !facet.ended;
         let holds = match (refusal, &call.request) {
             (Refusal::NotFound(_), _) => any(&|facet| !facet.exists),
+            (Refusal::BadInput(BadInput::Reserved { .. }), Request::Start(start)) => {
+                is_of_a_child(&start.request.instance_id) && any(&|facet| !facet.exists)
+            }
+            (Refusal::BadInput(BadInput::Reserved { .. }), Request::Restart { id, new_id: None }) => {
+                is_of_a_child(id.as_str())
+            }
             (Refusal::AlreadyExists { .. }, Request::Start(start)) => match &start.on_existing {
                 OnExisting::Reject => any(&live),
                 OnExisting::Replace(_) | OnExisting::ReplaceAny(_) | OnExisting::AttachListed(_) => {
@@ -171,4 +178,10 @@ impl Moment<'_> {
             call.request
         );
     }
+}
+
+/// Whether an id looks like those that a hub gives to children: 32 digits of an execution, and an action's.
+fn is_of_a_child(id: &str) -> bool {
+    let (execution, action) = id.split_once(':').unwrap_or_default();
+    execution.len() == 32 && action.len() >= 4 && execution.chars().chain(action.chars()).all(|c| c.is_ascii_hexdigit())
 }
