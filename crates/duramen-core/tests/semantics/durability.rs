@@ -227,3 +227,27 @@ fn a_remote_worker_is_not_shown_a_past_that_is_not_durable() {
     hub.answer(worker, answer);
     assert_eq!(hub.outcome("t"), "COMPLETED x");
 }
+
+/// And the same for what a worker of this process had before it was durable: when that one is gone, the
+/// item is as it was, and still has to wait.
+#[test]
+fn an_item_of_a_worker_in_this_process_leaves_it_when_its_events_are_durable() {
+    let mut hub = Hub::new(Mode::Plain);
+    hub.orchestrator("Wait", |o| o.event("go", 0));
+    hub.start("w", "Wait", None);
+    hub.hold("Wait");
+    hub.stalled = true;
+    hub.submit(Request::Raise { id: "w".into(), name: "go".into(), input: Some("x".into()) });
+    hub.run();
+    let (first, _) = hub.take_held();
+    assert_eq!(first, WORKER, "a worker in this process has it at once");
+    hub.leave(WORKER);
+    hub.join(WorkerId(2), remote());
+    assert!(hub.held.is_empty(), "{:?}", hub.held);
+    hub.stalled = false;
+    hub.run();
+    let (worker, item) = hub.take_held();
+    let answer = hub.perform(worker, &item);
+    hub.answer(worker, answer);
+    assert_eq!(hub.outcome("w"), "COMPLETED x");
+}
