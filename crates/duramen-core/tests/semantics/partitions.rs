@@ -301,6 +301,10 @@ fn a_message_that_comes_over_the_way_and_from_the_outbox_is_taken_once() {
             assert!(hub.run_at_hand(), "the messages are sent again");
         }
         hub.reopen(1);
+        // They come before the load that the outbox waits for.
+        hub.stalled = true;
+        hub.run();
+        hub.stalled = false;
         hub.run();
         hub.raise(&receiver, "n", Some("3"));
         hub.raise(&receiver, "n", Some("4"));
