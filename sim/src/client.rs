@@ -57,6 +57,12 @@ impl World {
             return number;
         }
         tell!(self, "client {number}: {} {}{}", verb(&request), request.instance(), detail(&request));
+        if let Request::Purge(purge) = &request {
+            match &purge.seen {
+                None => *self.causes.purges.entry(purge.id.to_string()).or_default() += 1,
+                Some(seen) => drop(self.causes.purges_seen.insert(seen.birth.0)),
+            }
+        }
         let call = Call {
             request: request.clone(),
             since: self.durable.ever.sequence,

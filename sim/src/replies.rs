@@ -4,7 +4,7 @@
 use crate::check::{ensure, fail};
 use crate::model::{Facet, State};
 use duramen_core::limits::BadInput;
-use duramen_core::request::{OnExisting, Refusal, Reply, Request, Until};
+use duramen_core::request::{OnExisting, PurgeOne, Refusal, Reply, Request, Seen, Until};
 use duramen_core::time::Time;
 use duramen_proto::history_event::EventType;
 use duramen_proto::{OrchestrationState, OrchestrationStatus};
@@ -60,7 +60,15 @@ impl Moment<'_> {
                 see(any(|facet| facet.exists && facet.ended), "only what has ended is purged");
                 see(any(|facet| !facet.exists), "a purge that was acknowledged is durable");
             }
-            Reply::Purged(false) => see(any(|facet| !facet.exists || !facet.ended), "what has ended is purged"),
+            Reply::Purged(false) => {
+                // What has failed may have been rewound, and have failed again.
+                let differs = |seen: &Seen| {
+                    let other = |facet: &Facet| facet.birth != seen.birth.0 || facet.status != seen.status as i32;
+                    seen.status == OrchestrationStatus::Failed || facets.iter().any(other)
+                };
+                let other = matches!(&call.request, Request::Purge(PurgeOne { seen: Some(seen), .. }) if differs(seen));
+                see(other || any(|facet| !facet.exists || !facet.ended), "what has ended is purged");
+            }
             Reply::History(events) => {
                 see(any(|facet| facet.exists), "what is shown exists");
                 let execution = |events: &[bytes::Bytes]| {

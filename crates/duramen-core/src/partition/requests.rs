@@ -6,6 +6,7 @@ use crate::event::{self, Kind};
 use crate::ids::{Birth, InstanceId};
 use crate::instance::Instance;
 use crate::limits::{BadInput, check_name, check_payload};
+use crate::planted::{self, Bug};
 use crate::request::{PurgeOne, Refusal, Reply, Request, RequestId, Seen};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -172,7 +173,7 @@ impl Partition {
         let PurgeOne { id, seen } = purge;
         let instance = &self.instances[&birth];
         let is = Seen::of(&instance.head, &instance.tail);
-        if is.is_none() || (seen.is_some() && seen != is) {
+        if is.is_none() || (seen.is_some() && seen != is && !planted::has(Bug::RowBelieved)) {
             return self.show(request, birth, |_| Reply::Purged(false));
         }
         self.remove(birth);
