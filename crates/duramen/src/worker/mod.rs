@@ -11,7 +11,7 @@
 //! written off with its thread, and replaced.
 
 mod activities;
-#[cfg(any(feature = "embedded", feature = "testing"))]
+#[cfg(feature = "hub")]
 mod attached;
 pub(crate) mod author;
 mod lane;
