@@ -12,7 +12,7 @@
 //! answers go over the new connection, and count as long as nobody else was given the item. An answer is sent until
 //! the server has it; sending it twice does no harm, since it names its item by a token.
 //!
-//! The worker keeps sessions, as it does in process, and says so to the server ([`duramen_core::wire`]).
+//! The worker keeps sessions, as it does in process, and says so to the server ([`duramen_core::extension`]).
 
 mod answers;
 mod chunks;
@@ -25,9 +25,7 @@ use super::Remote;
 use crate::worker::Worker;
 use answers::Answers;
 use duramen_core::work::{Announcement, Filters};
-use duramen_proto::{
-    ActivityFilter, GetWorkItemsRequest, OrchestrationFilter, WorkItemFilters, WorkerCapability,
-};
+use duramen_proto::{ActivityFilter, GetWorkItemsRequest, OrchestrationFilter, WorkItemFilters, WorkerCapability};
 use held::Held;
 use line::{Line, Patience};
 use std::sync::Arc;

@@ -11,7 +11,7 @@
 //! written off with its thread, and replaced.
 
 mod activities;
-#[cfg(any(feature = "embedded", feature = "testing"))]
+#[cfg(feature = "hub")]
 mod attached;
 pub(crate) mod author;
 mod lane;
@@ -29,9 +29,9 @@ pub use options::WorkerOptions;
 #[cfg(feature = "remote")]
 pub(crate) use outbox::{Outbox, lock};
 
-use crate::{App, Error};
 #[cfg(feature = "remote")]
 use crate::remote::Connected;
+use crate::{App, Error};
 #[cfg(feature = "remote")]
 use duramen_core::work::Filters;
 use duramen_core::work::{Announcement, Answer};

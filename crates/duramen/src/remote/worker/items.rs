@@ -2,8 +2,8 @@
 
 use super::held::{Held, Item};
 use bytes::Bytes;
+use duramen_core::extension;
 use duramen_core::ids::{InstanceId, Token};
-use duramen_core::wire;
 use duramen_core::work::{ActivityWork, OrchestratorWork, Session, Work, WorkItem, WorkKind};
 use duramen_proto::history_event::EventType;
 use duramen_proto::raw::{self, WorkRequest};
@@ -81,9 +81,13 @@ fn named(request: &raw::OrchestratorRequest) -> Option<Named> {
         Some(Kind::StringValue(text)) => Some(text.as_str()),
         _ => None,
     };
-    let session = wire::parse_session(text(wire::SESSION)?)?;
-    let name = text(wire::ORCHESTRATOR)?.into();
-    Some(Named { session, name, includes_past: !matches!(kind(wire::INCLUDE_STATE), Some(Kind::BoolValue(false))) })
+    let session = Session::from_text(text(extension::SESSION)?)?;
+    let name = text(extension::ORCHESTRATOR)?.into();
+    Some(Named {
+        session,
+        name,
+        includes_past: !matches!(kind(extension::INCLUDE_STATE), Some(Kind::BoolValue(false))),
+    })
 }
 
 fn activity(request: ActivityRequest, completion_token: String, held: &Held) -> Received {

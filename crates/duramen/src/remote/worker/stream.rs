@@ -6,7 +6,7 @@ use super::line::Line;
 use crate::remote::{Calls, root};
 use crate::worker::Link;
 use bytes::Bytes;
-use duramen_core::wire;
+use duramen_core::extension;
 use duramen_core::work::{Work, WorkItem};
 use duramen_proto::{GetWorkItemsRequest, StreamInstanceHistoryRequest, raw};
 use futures::FutureExt as _;
@@ -81,7 +81,7 @@ impl Stream {
             let mut calls = self.line.calls();
             calls.hello(()).await?;
             let mut request = Request::new(self.request.clone());
-            request.metadata_mut().insert(wire::KEEPS_SESSIONS, AsciiMetadataValue::from_static("1"));
+            request.metadata_mut().insert(extension::KEEPS_SESSIONS, AsciiMetadataValue::from_static("1"));
             calls.get_work_items(request).await
         };
         match tokio::time::timeout(self.line.patience.opening, opening).await {
