@@ -1,9 +1,12 @@
 //! What Duramen's own clients and servers say to each other beside the protocol's messages: keys of gRPC metadata, and
 //! values that are texts. Whoever does not know them loses nothing that the protocol has.
 
+use crate::ids::{Epoch, Run};
 use crate::limits::BadInput;
 use crate::request::Refusal;
+use crate::work::Session;
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::{String, ToString};
 use form_urlencoded::{Serializer, parse};
 
@@ -28,6 +31,32 @@ pub const FILTER: &str = "duramen-filter";
 /// With a page of a list that does not show all that was on disk: as of when it is, as seconds and nanoseconds with a
 /// dot between them.
 pub const AS_OF: &str = "duramen-as-of";
+/// With GetWorkItems: the worker keeps sessions ([`Session`]), and receives items of any size.
+pub const KEEPS_SESSIONS: &str = "duramen-sessions";
+/// A property of an episode: the session that it goes on with, as [`Session::to_text`] has it.
+pub const SESSION: &str = "duramen-session";
+/// A property of an episode: the orchestrator's name, which is otherwise only in the past.
+pub const ORCHESTRATOR: &str = "duramen-orchestrator";
+/// A property of an episode, false when past events are left out, since the worker holds the session; with the name
+/// and meaning that it has in the extended sessions of the .NET SDK.
+pub const INCLUDE_STATE: &str = "IncludeState";
+
+impl Session {
+    /// The session as a text: epoch, run, rewinds and episodes in hexadecimal, with dots between them.
+    pub fn to_text(&self) -> String {
+        let Self { epoch, run, rewinds, episodes } = self;
+        format!("{:x}.{:x}.{rewinds:x}.{episodes:x}", epoch.0, run.0)
+    }
+
+    /// What such a text stands for.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
+        let (epoch, run, rewinds, episodes) = (number()?, number()?, number()?, number()?);
+        let (epoch, rewinds) = (u32::try_from(epoch).ok()?, u32::try_from(rewinds).ok()?);
+        parts.next().is_none().then_some(Self { epoch: Epoch(epoch), run: Run(run), rewinds, episodes })
+    }
+}
 
 impl Refusal {
     /// The refusal as a text of ASCII characters: its kind and its fields, as a form is sent.
@@ -114,6 +143,18 @@ mod tests {
             let text = refusal.to_text();
             assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text}");
             assert_eq!(Refusal::from_text(&text), Some(refusal), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_comes_back_from_its_text() {
+        for number in [0, 1, 0x1234, u64::MAX] {
+            let short = number as u32;
+            let session = Session { epoch: Epoch(short), run: Run(number), rewinds: short, episodes: number };
+            assert_eq!(Session::from_text(&session.to_text()), Some(session));
+        }
+        for bad in ["", "1.2.3", "1.2.3.4.5", "1.2.3.x", "1..3.4", "123456789.1.1.1", "1.12345678901234567.1.1"] {
+            assert_eq!(Session::from_text(bad), None, "{bad}");
         }
     }
 

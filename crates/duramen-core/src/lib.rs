@@ -36,5 +36,4 @@ pub mod replay;
 pub mod request;
 mod row;
 pub mod time;
-pub mod wire;
 pub mod work;

@@ -143,7 +143,7 @@ impl TaskHub {
             #[cfg(feature = "hub")]
             Home::Local { hub, .. } => worker.attach_to(hub),
             #[cfg(feature = "remote")]
-            Home::Remote(remote) => worker.connect_to(remote)?,
+            Home::Remote(remote) => worker.connect_to(remote),
         }
         Ok(RunningWorker { worker, _hub: self.clone() })
     }

@@ -11,11 +11,17 @@ const LONGEST: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     bound: Duration,
+    longest: Duration,
 }
 
 impl Backoff {
     pub(crate) fn new() -> Self {
-        Self { bound: FIRST }
+        Self::between(FIRST, LONGEST)
+    }
+
+    /// With bounds of their own for the first pause and for all of them.
+    pub(crate) fn between(first: Duration, longest: Duration) -> Self {
+        Self { bound: first, longest }
     }
 
     /// How long to wait before the next try.
@@ -23,7 +29,7 @@ impl Backoff {
         // The low bits of a random id are random throughout.
         let random = uuid::Uuid::new_v4().as_u128() as u32;
         let pause = self.bound.mul_f64(f64::from(random) / f64::from(u32::MAX));
-        self.bound = (self.bound * 2).min(LONGEST);
+        self.bound = (self.bound * 2).min(self.longest);
         pause
     }
 }

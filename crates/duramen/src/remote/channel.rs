@@ -71,7 +71,6 @@ impl Remote {
     }
 
     /// The calls of a worker of this name, over a connection of its own, which is made when it is first used.
-    #[expect(dead_code, reason = "for the worker")]
     pub(crate) fn worker_calls(&self, worker: &str) -> Calls {
         let _runtime = self.shared.runtime.enter();
         // A name that cannot be said is left out: it only helps people to tell workers apart.
@@ -91,6 +90,11 @@ impl Remote {
     /// The pauses between tries to reach it.
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff::new()
+    }
+
+    /// Where the connection lives.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.shared.runtime
     }
 
     /// A pause. It may be awaited on any runtime.

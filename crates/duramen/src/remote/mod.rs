@@ -19,7 +19,8 @@ mod repeat;
 mod worker;
 
 pub(crate) use backoff::Backoff;
-pub(crate) use channel::{Calls, Remote};
+pub(crate) use channel::{Calls, Remote, root};
+pub(crate) use worker::Connected;
 
 use std::time::Duration;
 
