@@ -31,7 +31,8 @@ async fn serve(hub: Hub) -> SocketAddr {
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let options = GrpcOptions { ping_every: SILENCE / 10, ..GrpcOptions::default() };
+    // The server looks for signs of life too: what it sent into the silence goes to the next connection.
+    let options = GrpcOptions { ping_every: SILENCE / 10, keep_alive: SILENCE, ..GrpcOptions::default() };
     let server = GrpcServer::new(hubs, options);
     tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
     address
