@@ -77,6 +77,7 @@ impl Refusal {
             Self::BadInput(BadInput::InstanceId { id, problem }) => {
                 kind("bad-instance-id", &[("id", id), ("problem", problem)]);
             }
+            Self::BadInput(BadInput::Reserved { what, id }) => kind("reserved-id", &[("what", what), ("id", id)]),
             Self::BadInput(BadInput::Name { what, problem }) => {
                 kind("bad-name", &[("what", what), ("problem", problem)]);
             }
@@ -84,6 +85,7 @@ impl Refusal {
                 kind("bad-payload", &[("what", what), ("bytes", &bytes.to_string())]);
             }
             Self::Overloaded(what) => kind("overloaded", &[("what", what)]),
+            Self::NoSpace => kind("no-space", &[]),
             Self::Stopped(why) => kind("stopped", &[("why", why)]),
             Self::OutcomeUnknown(why) => kind("outcome-unknown", &[("why", why)]),
         }
@@ -107,9 +109,11 @@ impl Refusal {
             "reuse-policy" => Self::ReusePolicy,
             "timed-out" => Self::TimedOut(field("id")?),
             "bad-instance-id" => BadInput::InstanceId { id: field("id")?, problem: words("problem")? }.into(),
+            "reserved-id" => BadInput::Reserved { what: words("what")?, id: field("id")? }.into(),
             "bad-name" => BadInput::Name { what: words("what")?, problem: words("problem")? }.into(),
             "bad-payload" => BadInput::Payload { what: words("what")?, bytes: field("bytes")?.parse().ok()? }.into(),
             "overloaded" => Self::Overloaded(words("what")?),
+            "no-space" => Self::NoSpace,
             "stopped" => Self::Stopped(field("why")?),
             "outcome-unknown" => Self::OutcomeUnknown(field("why")?),
             _ => return None,
@@ -133,9 +137,11 @@ mod tests {
             Refusal::ReusePolicy,
             Refusal::TimedOut(id()),
             BadInput::InstanceId { id: id(), problem: why.clone() }.into(),
+            BadInput::Reserved { what: what(), id: id() }.into(),
             BadInput::Name { what: what(), problem: why }.into(),
             BadInput::Payload { what: what(), bytes: usize::MAX }.into(),
             Refusal::Overloaded(what()),
+            Refusal::NoSpace,
             Refusal::Stopped(id()),
             Refusal::OutcomeUnknown(id()),
         ];
