@@ -6,6 +6,7 @@ own, so none needs to care for the others. Servers come from the control endpoin
 
 import os
 import queue
+import socket
 import threading
 import time
 import traceback
@@ -47,7 +48,8 @@ def scenario(slow=False, own_server=None, differs=None):
 
 
 class Server:
-    """A server of this run that may be killed and started again on its data."""
+    """A server of this run that may be killed and started again on its data. Its arguments may begin with the verb
+    `serve`; otherwise it is `duramen dev`."""
 
     def __init__(self, arguments=()):
         answer = _control("/servers", "\n".join(arguments))
@@ -70,6 +72,49 @@ def _control(path, body=""):
             return response.read().decode()
     except urllib.error.HTTPError as error:
         raise RuntimeError(f"{path}: {error.read().decode()}") from None
+
+
+class Proxy:
+    """Stands between a worker and the server, until its packets are dropped: both ends stay open and hear nothing."""
+
+    def __init__(self, address):
+        self._target, self._dropping = address.rsplit(":", 1), threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open = [self._listener]
+        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def drop_packets(self):
+        self._dropping.set()
+
+    def close(self):
+        for one in self._open:
+            one.close()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            # Left open and never served: what connects while packets are dropped hears nothing either.
+            self._open.append(near)
+            if self._dropping.is_set():
+                continue
+            far = socket.create_connection(self._target)
+            self._open.append(far)
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self._forward, args=ends, daemon=True).start()
+
+    def _forward(self, source, target):
+        try:
+            while data := source.recv(65_536):
+                if self._dropping.is_set():
+                    return
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
 
 
 class Hub:

@@ -30,8 +30,8 @@ const USAGE: &str = "usage: cargo xtask conformance [SUITE...] [--only TEXT] [--
   --reference  against the in-memory backend of the Python package instead of our server: says whether the
                scenarios are right, as far as that backend goes
 
-  DURAMEN_SERVER=COMMAND  what to run instead of `target/debug/duramen dev`; {grpc}, {http} and {data} in it
-                          stand for two ports and a folder";
+  DURAMEN_SERVER=COMMAND  what to run instead of `target/debug/duramen {verb}`; {verb} is `dev` or `serve`, {grpc},
+                          {http} and {data} stand for two ports and a folder";
 
 /// A suite that takes longer than this has hung.
 const SUITE_LIMIT: Duration = Duration::from_secs(600);
@@ -78,7 +78,7 @@ fn launch(root: &Path, work: &Path, packages: &Packages, arguments: &Arguments) 
     }
     crate::run(Command::new("cargo").args(["build", "--quiet", "--package", "duramen-cli"]))?;
     let binary = root.join("target/debug/duramen");
-    Ok(Launch::new(&format!("{} dev --grpc {{grpc}} --http {{http}} --data {{data}}", binary.display())))
+    Ok(Launch::new(&format!("{} {{verb}} --grpc {{grpc}} --http {{http}} --data {{data}}", binary.display())))
 }
 
 fn run_suite(
