@@ -230,17 +230,5 @@ def a_server_that_stops_and_starts_keeps_everything(hub):
         assert_equal(patient_wait(hub, live).get_output(), "after")
 
 
-def patient(call, timeout=30):
-    """A client's call while the server comes back: the SDK does not repeat it by itself."""
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return call()
-        except grpc.RpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
 def patient_wait(hub, instance):
     return patient(lambda: hub.wait(instance, timeout=90), 90)
