@@ -25,6 +25,7 @@ mod minutes;
 mod parked;
 mod process;
 mod purging;
+mod python;
 mod report;
 mod settled;
 mod timers;
@@ -38,6 +39,7 @@ use listing::List;
 use minutes::Minutes;
 use parked::Parked;
 use purging::Purge;
+use python::Python;
 use report::Report;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,6 +87,9 @@ enum Measured {
     /// N instances that have ended are purged while `latency` runs: how much later its results come, and how much
     /// smaller the store is
     Purge(Purge),
+    /// A chain of 5 activities by the published Python SDK, 64 at a time: against `duramen dev`, in a process of its
+    /// own and on disk, and against the in-memory backend that the SDK ships
+    Python(Python),
 }
 
 /// Said on standard error around the measured time; a test looks for both among the system calls.
@@ -126,6 +131,7 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
         Measured::Parked(parked) => Ok(text(&parked.run(&hub)?, json)),
         Measured::Timers(timers) => Ok(text(&timers.run(&hub).await?, json)),
         Measured::List(list) => Ok(text(&list.run(&hub).await?, json)),
+        Measured::Python(python) => Ok(text(&python.run(folder, arguments.concurrency, arguments.seconds)?, json)),
         Measured::Purge(purge) => Ok(text(&purge.run(&hub, arguments.seconds.unwrap_or(10)).await?, json)),
     }
 }
