@@ -179,3 +179,27 @@ fn published() -> Result<String> {
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the benchmarks are in a folder of the repository")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(took_ms: u64, count: usize, server_ms: u64, worker_ms: u64) -> Seen {
+        let mut latencies = Latencies::default();
+        (0..count).for_each(|_| latencies.push(Duration::from_millis(took_ms)));
+        let (server_cpu, worker_cpu) = (Duration::from_millis(server_ms), Duration::from_millis(worker_ms));
+        Seen { seconds: 2.0, latencies, server_cpu, worker_cpu }
+    }
+
+    #[test]
+    fn a_share_is_of_server_and_worker_together() {
+        let report = report("sdk".to_owned(), 64, seen(7, 10, 500, 1500), seen(9, 4, 1000, 1000));
+        assert_eq!((report.server_share, report.orchestrations_per_s, report.p50_ms), (0.25, 5.0, 7.0));
+        assert_eq!((report.reference_per_s, report.reference_p99_ms), (2.0, 9.0));
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_conformance_suites() {
+        assert!(published().unwrap().starts_with("durabletask=="));
+    }
+}
