@@ -62,6 +62,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     let packages = Packages::read(&root.join("conformance/packages"))?;
     let work = root.join("target/conformance");
     let launch = launch(root, &work, &packages, &arguments)?;
+    if !arguments.reference && arguments.suites.contains(&Suite::Cross) {
+        build("duramen-conformance")?;
+    }
     let runs = Runs { root, work: &work, packages: &packages, launch: &launch, arguments: &arguments };
     let reports = runs.all()?;
     let failed = reports.iter().map(Report::print).sum::<usize>();
@@ -70,6 +73,10 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     } else {
         Err(format!("{failed} scenarios failed; whole outputs are in {}", work.display()))
     }
+}
+
+fn build(package: &str) -> Result<(), String> {
+    crate::run(Command::new("cargo").args(["build", "--quiet", "--package", package]))
 }
 
 /// What starts a server: ours, what `DURAMEN_SERVER` says, or the reference.
@@ -87,7 +94,7 @@ fn launch(root: &Path, work: &Path, packages: &Packages, arguments: &Arguments) 
     if let Ok(command) = std::env::var("DURAMEN_SERVER") {
         return Ok(Launch::new(&command));
     }
-    crate::run(Command::new("cargo").args(["build", "--quiet", "--package", "duramen-cli"]))?;
+    build("duramen-cli")?;
     let binary = root.join("target/debug/duramen");
     Ok(Launch::new(&format!("{} {{verb}} --grpc {{grpc}} --http {{http}} --data {{data}}", binary.display())))
 }
@@ -137,6 +144,7 @@ impl Runs<'_> {
             .env("CONFORMANCE_RESULTS", &results)
             .env("CONFORMANCE_ONLY", self.arguments.only.as_deref().unwrap_or_default())
             .env("CONFORMANCE_KILLS", self.arguments.kills.to_string())
+            .env("CONFORMANCE_RUST", self.root.join("target/debug/duramen-conformance"))
             .env("CONFORMANCE_REFERENCE", if self.arguments.reference { "1" } else { "" });
         println!("--- {}: running", suite.name());
         let limit = SUITE_LIMIT + KILL_LIMIT * self.arguments.kills;
