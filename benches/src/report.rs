@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) syncs: u64,
     pub(crate) floor_p50_us: f64,
     pub(crate) durable: bool,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<Server>,
     /// Of one orchestration, the median; known when they run one at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) syncs_p50: Option<u64>,
@@ -34,6 +36,15 @@ pub(crate) struct Report {
     /// Of a run that was given in minutes.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub(crate) minutes: Option<Minutes>,
+}
+
+/// Of a hub in a server, which is another process than the worker and the client.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Server {
+    /// A call that does nothing, the median.
+    pub(crate) call_p50_us: f64,
+    pub(crate) server_cpu_s: f64,
+    pub(crate) server_rss_mb: f64,
 }
 
 /// How a long chain goes at its beginning and at its end.
@@ -82,6 +93,7 @@ mod tests {
             syncs: 11,
             floor_p50_us: 80.0,
             durable: true,
+            server: None,
             syncs_p50: None,
             settled: Settled { settled_s: 0.5, unsettled_bytes_max: 7 },
             ends: None,

@@ -23,6 +23,7 @@ extern crate alloc;
 pub mod checkpoint;
 pub mod dispatch;
 mod event;
+pub mod extension;
 pub mod history;
 pub mod ids;
 mod instance;

@@ -4,6 +4,7 @@ use crate::checkpoint::{Head, Tail};
 use crate::ids::{Birth, InstanceId, Run};
 use crate::limits::BadInput;
 use crate::time::Time;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -150,6 +151,15 @@ impl Seen {
     }
 }
 
+/// What a purge of more than one instance has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Instances that had ended and are gone, with their histories.
+    pub deleted: u64,
+    /// Whether nothing is left of what was to be purged; `false` means that the time ran out.
+    pub complete: bool,
+}
+
 /// A wait.
 #[derive(Clone, Debug)]
 pub struct Wait {
@@ -211,19 +221,19 @@ pub enum Refusal {
         /** The id. */
         id: String,
         /** Its status. */
-        status: &'static str,
+        status: Cow<'static, str>,
     },
     /// The instance's status does not allow it.
     #[error("{what} of instance {id:?} is not allowed while it is {status}: {why}")]
     WrongStatus {
         /** What was asked. */
-        what: &'static str,
+        what: Cow<'static, str>,
         /** The id. */
         id: String,
         /** Its status. */
-        status: &'static str,
+        status: Cow<'static, str>,
         /** The rule. */
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// The instance that the wait was bound to has been replaced by another under the same id.
     #[error("instance {0:?} has been replaced by a new one under the same id; wait by id to follow that one")]
@@ -239,7 +249,7 @@ pub enum Refusal {
     BadInput(#[from] BadInput),
     /// The hub has more to do than it can hold.
     #[error("the hub is at its limit of {0}; try again in a moment")]
-    Overloaded(&'static str),
+    Overloaded(Cow<'static, str>),
     /// The hub is shutting down, or was stopped by a failed write.
     #[error("the hub has stopped: {0}")]
     Stopped(String),

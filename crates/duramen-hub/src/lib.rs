@@ -43,5 +43,5 @@ pub use clock::{Clock, VirtualClock};
 pub use error::HubError;
 pub use hub::Hub;
 pub use options::{OPEN_REQUESTS, Options, WAITING_MESSAGES};
-pub use purge::{Purge, Purged};
+pub use purge::Purge;
 pub use retention::Retention;

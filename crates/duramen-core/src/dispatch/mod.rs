@@ -19,7 +19,7 @@ use bookings::{Bookings, Key};
 use duramen_proto::{ActivityResponse, OrchestratorResponse};
 use parked::Parked;
 use queues::Queues;
-use workers::{Wanted, Workers};
+use workers::{Chosen, Wanted, Workers};
 
 /// Names an item of work. A reference, never a decision: the partition looks whether it is open.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +95,8 @@ pub struct Grant {
     pub worker: WorkerId,
     /// Whether the worker lives in the hub's process.
     pub in_process: bool,
+    /// Whether it keeps the session.
+    pub sessions: bool,
 }
 
 /// Matches offers with workers.
@@ -245,11 +247,12 @@ impl Dispatcher {
             let wanted = Wanted { kind, label: queue, prefer: head.offer.prefer, durable };
             let key = Key::of(&head.offer.item);
             match self.workers.choose(&wanted, |worker| self.bookings.admits(worker, &key)) {
-                Some((worker, in_process)) => {
+                Some(Chosen { worker, in_process, sessions }) => {
                     let waiting = self.queues.pop(kind, place);
                     self.workers.take(worker, kind);
                     self.bookings.granted(worker, key);
-                    out.push((waiting.partition, Grant { item: waiting.offer.item, worker, in_process }));
+                    let grant = Grant { item: waiting.offer.item, worker, in_process, sessions };
+                    out.push((waiting.partition, grant));
                 }
                 None if self.bookings.bind() && self.workers.choose(&wanted, |_| true).is_some() => {
                     let waiting = self.queues.pop(kind, place);

@@ -22,7 +22,7 @@ fn episode(run: u64, after: u64, prefer: Option<WorkerId>) -> Offer {
 }
 
 fn worker(orchestrators: usize, activities: usize) -> Announcement {
-    Announcement { in_process: false, orchestrators, activities, filters: None }
+    Announcement { in_process: false, sessions: false, orchestrators, activities, filters: None }
 }
 
 fn granted(dispatcher: &mut Dispatcher) -> Vec<(u64, u64)> {
@@ -345,7 +345,7 @@ fn who_takes_any_number_gets_as_much_as_its_connection_takes() {
     let more = granted(&mut dispatcher);
     assert_eq!((more.len(), more.iter().all(|(worker, _)| *worker == 1)), (3, true));
     // One that was not open after all goes back.
-    let grant = Grant { item: offer("A", None, 1, 0).item, worker: WorkerId(2), in_process: false };
+    let grant = Grant { item: offer("A", None, 1, 0).item, worker: WorkerId(2), in_process: false, sessions: false };
     dispatcher.refused(&grant);
     assert_eq!(granted(&mut dispatcher).len(), 1);
     // What a worker with a number of its own sends makes none.

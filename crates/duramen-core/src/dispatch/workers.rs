@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 #[derive(Debug)]
 struct Worker {
     in_process: bool,
+    sessions: bool,
     orchestrators: Room,
     activities: Room,
     filters: Option<Filters>,
@@ -76,7 +77,7 @@ fn index(kind: WorkKind) -> usize {
 
 impl Workers {
     pub(super) fn join(&mut self, id: WorkerId, announcement: Announcement) {
-        let Announcement { in_process, orchestrators, activities, filters } = announcement;
+        let Announcement { in_process, sessions, orchestrators, activities, filters } = announcement;
         let lower = |listed: Vec<(String, Vec<String>)>| {
             listed.into_iter().map(|(name, versions)| (name.to_lowercase(), versions)).collect()
         };
@@ -87,7 +88,7 @@ impl Workers {
         let (orchestrators, activities) = (Room::new(orchestrators), Room::new(activities));
         self.room[0] += orchestrators.left;
         self.room[1] += activities.left;
-        self.workers.insert(id, Worker { in_process, orchestrators, activities, filters });
+        self.workers.insert(id, Worker { in_process, sessions, orchestrators, activities, filters });
     }
 
     pub(super) fn leave(&mut self, id: WorkerId) {
@@ -136,7 +137,7 @@ impl Workers {
     /// A worker for the head of a queue: the one that holds the session if it has room, else the
     /// next in turn. What is not durable goes in-process only, and only if it is an orchestrator's
     /// (invariant 1).
-    pub(super) fn choose(&self, wanted: &Wanted<'_>, admits: impl Fn(WorkerId) -> bool) -> Option<(WorkerId, bool)> {
+    pub(super) fn choose(&self, wanted: &Wanted<'_>, admits: impl Fn(WorkerId) -> bool) -> Option<Chosen> {
         let suits = |id: WorkerId, worker: &Worker| {
             let early = worker.in_process && wanted.kind == WorkKind::Orchestrator;
             let open = worker.room(wanted.kind) > 0 && (wanted.durable || early);
@@ -146,11 +147,24 @@ impl Workers {
             && let Some(worker) = self.workers.get(&id)
             && suits(id, worker)
         {
-            return Some((id, worker.in_process));
+            return Some(Chosen::new(id, worker));
         }
         let start = self.last.map_or(WorkerId(0), |last| WorkerId(last.0.wrapping_add(1)));
         let in_turn = self.workers.range(start..).chain(self.workers.range(..start));
-        in_turn.into_iter().find(|(id, worker)| suits(**id, worker)).map(|(id, worker)| (*id, worker.in_process))
+        in_turn.into_iter().find(|(id, worker)| suits(**id, worker)).map(|(id, worker)| Chosen::new(*id, worker))
+    }
+}
+
+/// A worker that was chosen.
+pub(super) struct Chosen {
+    pub(super) worker: WorkerId,
+    pub(super) in_process: bool,
+    pub(super) sessions: bool,
+}
+
+impl Chosen {
+    fn new(worker: WorkerId, about: &Worker) -> Self {
+        Self { worker, in_process: about.in_process, sessions: about.sessions }
     }
 }
 

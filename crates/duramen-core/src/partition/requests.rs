@@ -207,7 +207,7 @@ pub(super) fn wrong_status(
     status: OrchestrationStatus,
     why: &'static str,
 ) -> Refusal {
-    Refusal::WrongStatus { what, id: id.to_string(), status: status_name(status), why }
+    Refusal::WrongStatus { what: what.into(), id: id.to_string(), status: status_name(status).into(), why: why.into() }
 }
 
 /// A status as people write it.

@@ -138,11 +138,16 @@ const AUDITOR: PartitionId = PartitionId(u32::MAX);
 
 /// A worker in the hub's process, with room for everything.
 pub fn in_process() -> Announcement {
-    Announcement { in_process: true, orchestrators: 1_000, activities: 20_000, filters: None }
+    Announcement { in_process: true, sessions: true, orchestrators: 1_000, activities: 20_000, filters: None }
 }
 
-/// The same elsewhere.
+/// The same elsewhere, as most SDKs are.
 pub fn remote() -> Announcement {
+    Announcement { in_process: false, sessions: false, ..in_process() }
+}
+
+/// The same elsewhere, with sessions.
+pub fn remote_with_sessions() -> Announcement {
     Announcement { in_process: false, ..in_process() }
 }
 
