@@ -12,8 +12,8 @@ async fn echo(_: ActivityContext, value: Value) -> Result<Value> {
 
 /// What it was given, as a word.
 #[activity(name = "rs_type")]
-async fn kind(_: ActivityContext, value: Option<Value>) -> Result<&'static str> {
-    Ok(if value.is_some() { "something" } else { "nothing" })
+async fn kind(_: ActivityContext, value: Option<Value>) -> Result<String> {
+    Ok(if value.is_some() { "something" } else { "nothing" }.to_owned())
 }
 
 #[activity(name = "rs_absent")]
