@@ -32,6 +32,7 @@ mod server;
 mod settled;
 mod store;
 mod timers;
+mod waiters;
 mod workloads;
 
 use bench::{Bench, Place};
@@ -49,6 +50,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use timers::Timers;
+use waiters::Waiters;
 use workloads::Workload;
 
 /// How fast durable functions run.
@@ -97,6 +99,8 @@ enum Measured {
     /// A chain of 5 activities by the published Python SDK, 64 at a time: against `duramen dev`, in a process of its
     /// own and on disk, and against the in-memory backend that the SDK ships
     Python(Python),
+    /// N calls that wait over 100 connections to a server, and 200 workers without work, beside `latency`
+    Waiters(Waiters),
     /// The server of a remote run
     #[command(hide = true)]
     Serve(Serve),
@@ -148,6 +152,8 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
         Measured::List(list) => Ok(text(&list.run(&hub, place).await?, json)),
         Measured::Purge(purge) => Ok(text(&purge.run(&hub, place, arguments.seconds.unwrap_or(10)).await?, json)),
         Measured::Python(python) => Ok(text(&python.run(folder, arguments.concurrency, arguments.seconds)?, json)),
+        // It measures a server whether it is told so or not.
+        Measured::Waiters(waiters) => Ok(text(&waiters.run(&hub, arguments.seconds.unwrap_or(10)).await?, json)),
         Measured::Serve(_) => unreachable!("a server is told apart before"),
     }
 }

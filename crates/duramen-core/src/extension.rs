@@ -77,6 +77,7 @@ impl Refusal {
             Self::BadInput(BadInput::InstanceId { id, problem }) => {
                 kind("bad-instance-id", &[("id", id), ("problem", problem)]);
             }
+            Self::BadInput(BadInput::Reserved { what, id }) => kind("reserved-id", &[("what", what), ("id", id)]),
             Self::BadInput(BadInput::Name { what, problem }) => {
                 kind("bad-name", &[("what", what), ("problem", problem)]);
             }
@@ -107,6 +108,7 @@ impl Refusal {
             "reuse-policy" => Self::ReusePolicy,
             "timed-out" => Self::TimedOut(field("id")?),
             "bad-instance-id" => BadInput::InstanceId { id: field("id")?, problem: words("problem")? }.into(),
+            "reserved-id" => BadInput::Reserved { what: words("what")?, id: field("id")? }.into(),
             "bad-name" => BadInput::Name { what: words("what")?, problem: words("problem")? }.into(),
             "bad-payload" => BadInput::Payload { what: words("what")?, bytes: field("bytes")?.parse().ok()? }.into(),
             "overloaded" => Self::Overloaded(words("what")?),
@@ -134,6 +136,7 @@ mod tests {
             Refusal::TimedOut(id()),
             BadInput::InstanceId { id: id(), problem: why.clone() }.into(),
             BadInput::Name { what: what(), problem: why }.into(),
+            BadInput::Reserved { what: what(), id: id() }.into(),
             BadInput::Payload { what: what(), bytes: usize::MAX }.into(),
             Refusal::Overloaded(what()),
             Refusal::Stopped(id()),

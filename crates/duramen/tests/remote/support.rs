@@ -22,13 +22,17 @@ impl Server {
     }
 
     pub(crate) async fn at(address: &str, hub: Hub) -> Self {
+        Self::with(address, hub, GrpcOptions::default()).await
+    }
+
+    pub(crate) async fn with(address: &str, hub: Hub, options: GrpcOptions) -> Self {
         let hubs = Hubs::new(HubsOptions::default(), move |_| {
             let hub = OpenHub::from(hub.clone());
             Box::pin(async move { Ok(hub) })
         });
         let listener = TcpListener::bind(address).await.expect("the port is free");
         let address = listener.local_addr().expect("it is bound");
-        let server = GrpcServer::new(hubs, GrpcOptions::default());
+        let server = GrpcServer::new(hubs, options);
         let serving = tokio::spawn(async move {
             server.serve(listener, std::future::pending()).await.expect("it serves");
         });
