@@ -62,9 +62,6 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     let packages = Packages::read(&root.join("conformance/packages"))?;
     let work = root.join("target/conformance");
     let launch = launch(root, &work, &packages, &arguments)?;
-    if !arguments.reference && arguments.suites.contains(&Suite::Cross) {
-        build("duramen-conformance")?;
-    }
     let runs = Runs { root, work: &work, packages: &packages, launch: &launch, arguments: &arguments };
     let reports = runs.all()?;
     let failed = reports.iter().map(Report::print).sum::<usize>();
@@ -73,10 +70,6 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     } else {
         Err(format!("{failed} scenarios failed; whole outputs are in {}", work.display()))
     }
-}
-
-fn build(package: &str) -> Result<(), String> {
-    crate::run(Command::new("cargo").args(["build", "--quiet", "--package", package]))
 }
 
 /// What starts a server: ours, what `DURAMEN_SERVER` says, or the reference.
@@ -94,7 +87,9 @@ fn launch(root: &Path, work: &Path, packages: &Packages, arguments: &Arguments) 
     if let Ok(command) = std::env::var("DURAMEN_SERVER") {
         return Ok(Launch::new(&command));
     }
-    build("duramen-cli")?;
+    // One command, so that what both are made of is compiled once.
+    let packages = ["--package", "duramen-cli", "--package", "duramen-conformance"];
+    crate::run(Command::new("cargo").args(["build", "--quiet"]).args(packages))?;
     let binary = root.join("target/debug/duramen");
     Ok(Launch::new(&format!("{} {{verb}} --grpc {{grpc}} --http {{http}} --data {{data}}", binary.display())))
 }
