@@ -17,6 +17,9 @@ include!(concat!(env!("OUT_DIR"), "/_.rs"));
 
 pub mod raw;
 
+#[cfg(feature = "server")]
+pub mod codec;
+
 mod durabletask {
     pub(crate) mod protos {
         pub(crate) mod backend {
@@ -31,9 +34,20 @@ mod durabletask {
 #[cfg(feature = "services")]
 #[cfg_attr(feature = "server", expect(clippy::allow_attributes, reason = "generated"))]
 pub mod services {
-    include!(concat!(env!("OUT_DIR"), "/services/_.rs"));
+    #[cfg(feature = "client")]
+    mod client {
+        include!(concat!(env!("OUT_DIR"), "/client/_.rs"));
+    }
+    #[cfg(feature = "server")]
+    mod server {
+        include!(concat!(env!("OUT_DIR"), "/server/_.rs"));
+    }
+    #[cfg(feature = "client")]
+    pub use client::task_hub_sidecar_service_client;
+    #[cfg(feature = "server")]
+    pub use server::task_hub_sidecar_service_server;
 }
 
 /// The protocol between a function host and its store (`backend_service.proto`).
 pub use durabletask::protos::backend::v1 as host;
-pub use prost_types::{Duration, Timestamp, Value, value};
+pub use prost_types::{Duration, ListValue, Struct, Timestamp, Value, value};
