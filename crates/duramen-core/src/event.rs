@@ -10,7 +10,7 @@ use duramen_proto::{
     EventRaisedEvent, ExecutionCompletedEvent, ExecutionResumedEvent, ExecutionRewoundEvent, ExecutionStartedEvent,
     ExecutionSuspendedEvent, ExecutionTerminatedEvent, HistoryEvent, OrchestrationInstance, OrchestrationStatus,
     OrchestratorStartedEvent, SubOrchestrationInstanceFailedEvent, TaskFailedEvent, TaskFailureDetails,
-    TimerFiredEvent,
+    TimerFiredEvent, Value, value,
 };
 use prost::Message as _;
 
@@ -112,15 +112,38 @@ pub(crate) fn failure(error_type: &str, message: String) -> TaskFailureDetails {
 pub(crate) fn bound_failure(failure: &mut TaskFailureDetails) {
     let mut level = failure;
     for _ in 1..crate::limits::FAILURE_DEPTH {
+        level.properties.values_mut().for_each(|value| bound_value(value, 1));
         match &mut level.inner_failure {
             Some(inner) => level = inner,
             None => return,
         }
     }
+    level.properties.values_mut().for_each(|value| bound_value(value, 1));
     if level.inner_failure.take().is_some() {
         let note = format!(" (inner failures beyond the {}th were cut)", crate::limits::FAILURE_DEPTH);
         level.error_message.push_str(&note);
     }
+}
+
+/// Cuts what lies deeper in a value than is kept.
+fn bound_value(value: &mut Value, depth: usize) {
+    let inner: &mut dyn Iterator<Item = &mut Value> = match &mut value.kind {
+        Some(value::Kind::ListValue(list)) => &mut list.values.iter_mut(),
+        Some(value::Kind::StructValue(fields)) => &mut fields.fields.values_mut(),
+        Some(
+            value::Kind::NullValue(_)
+            | value::Kind::NumberValue(_)
+            | value::Kind::StringValue(_)
+            | value::Kind::BoolValue(_),
+        )
+        | None => return,
+    };
+    if depth < crate::limits::PROPERTY_DEPTH {
+        inner.for_each(|value| bound_value(value, depth + 1));
+        return;
+    }
+    let note = format!("(what lies deeper than {} levels was cut)", crate::limits::PROPERTY_DEPTH);
+    value.kind = Some(value::Kind::StringValue(note));
 }
 
 /// What an inbox needs to know of an event, read from its first field of the oneof.

@@ -14,6 +14,9 @@ pub const ANSWER_BYTES: usize = 32 << 20;
 pub const ANSWER_ACTIONS: usize = 100_000;
 /// Levels of inner failures that are kept; prost decodes 100 levels of messages.
 pub const FAILURE_DEPTH: usize = 32;
+/// Levels of lists and structs that are kept of a property of a failure. A struct in a struct is three levels of
+/// messages, so that a property of the innermost failure that is kept can still be read in a work item.
+pub const PROPERTY_DEPTH: usize = 16;
 /// Bytes of deltas after which a turn takes no further input.
 pub const TURN_BYTES: usize = 1 << 20;
 /// Bytes of checkpoints that may be on their way to disk.
@@ -32,7 +35,7 @@ pub const REDELIVERY_PAUSE: Duration = Duration::from_secs(60);
 pub const UNSHOWN_PAUSE: Duration = Duration::from_secs(2);
 /// How often an outbox with unacknowledged messages is sent again.
 pub const RESEND_EVERY: Duration = Duration::from_secs(1);
-/// Items of a kind on their way to the connection of a worker that takes as many as there are.
+/// Items of a kind on their way to the connection of a worker, whatever number it announced.
 pub const SEND_WINDOW: usize = 32;
 /// Characters of an instance id (Durable Functions allows 256, the hosted scheduler 100).
 pub const INSTANCE_ID_CHARS: usize = 256;

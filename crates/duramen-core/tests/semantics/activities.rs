@@ -1,10 +1,10 @@
 //! Activities and failures (1.3; traps 3, 13, 14).
 
 use crate::common::*;
-use duramen_core::limits::{FAILURE_DEPTH, PAYLOAD_BYTES};
+use duramen_core::limits::{FAILURE_DEPTH, PAYLOAD_BYTES, PROPERTY_DEPTH};
 use duramen_core::work::{ActivityWork, Announcement, Filters, Work, WorkItem};
 use duramen_proto::orchestrator_action::OrchestratorActionType as Action;
-use duramen_proto::{ScheduleTaskAction, TaskFailureDetails, TraceContext, Value};
+use duramen_proto::{ListValue, ScheduleTaskAction, Struct, TaskFailureDetails, TraceContext, Value};
 use prost_types::value;
 
 fn activity(item: &WorkItem) -> &ActivityWork {
@@ -240,6 +240,47 @@ fn a_failure_nested_without_end_is_cut_with_a_note_on_every_way_in() {
         let own = hub.state("own").failure_details.expect("it failed");
         assert_eq!(depth(&own), FAILURE_DEPTH);
         assert!(format!("{own:?}").contains("were cut"));
+    });
+}
+
+/// Found by fuzzing: a property that decodes in a worker's answer lies deeper in an event, and deeper still in a work
+/// item, where nobody could read it any more.
+#[test]
+fn a_property_nested_without_end_is_cut_with_a_note() {
+    check(|hub| {
+        let endless = |mut failure: TaskFailureDetails| {
+            let list = |values| Value { kind: Some(value::Kind::ListValue(ListValue { values })) };
+            let holder = |value| {
+                let fields = [("k".to_owned(), value)].into();
+                Value { kind: Some(value::Kind::StructValue(Struct { fields })) }
+            };
+            let innermost = Value { kind: Some(value::Kind::StringValue("innermost".into())) };
+            let deep = (0..25).fold(innermost, |value, n| if n % 2 == 0 { list(vec![value]) } else { holder(value) });
+            let shallow = list(vec![list(vec![])]);
+            failure.properties = [("deep".to_owned(), deep), ("shallow".to_owned(), shallow)].into();
+            failure
+        };
+        let chain = move || {
+            (0..FAILURE_DEPTH + 1).fold(endless(failure("E", "innermost")), |inner, n| TaskFailureDetails {
+                inner_failure: Some(Box::new(inner)),
+                ..endless(failure("E", &n.to_string()))
+            })
+        };
+        hub.activity("Break", move |_| Err(chain()));
+        hub.orchestrator("Caught", |o| {
+            let mut failure = &o.try_call(1, "Break", None)?.unwrap_err();
+            let cut = format!("than {PROPERTY_DEPTH} levels was cut");
+            for _ in 1..FAILURE_DEPTH {
+                let deep = format!("{:?}", failure.properties["deep"]);
+                assert!(deep.contains(&cut) && !deep.contains("innermost"), "{deep}");
+                assert!(!format!("{:?}", failure.properties["shallow"]).contains("cut"));
+                failure = failure.inner_failure.as_ref().expect("it is as deep as it may be");
+            }
+            assert!(format!("{:?}", failure.properties).contains(&cut), "{failure:?}");
+            Some("fine".into())
+        });
+        hub.start("i", "Caught", None);
+        assert_eq!(hub.outcome("i"), "COMPLETED fine");
     });
 }
 
