@@ -16,6 +16,7 @@ pub(crate) fn verb(request: &Request) -> &'static str {
         Request::Restart { .. } => "restart",
         Request::Purge(_) => "purge",
         Request::History(_) => "history of",
+        Request::Landed(_) => "wait for the disk at",
     }
 }
 

@@ -66,7 +66,8 @@ impl World {
         if in_process {
             self.in_process.insert(id);
         }
-        let announcement = Announcement { in_process, sessions, orchestrators: room.0, activities: room.1, filters };
+        let announcement =
+            Announcement { in_process, sessions, orchestrators: room.0, activities: room.1, windowed: false, filters };
         self.hubs[hub].dispatcher.join(WorkerId(id), announcement);
         let what = if in_process { "in process" } else { "remote" };
         tell!(self, "worker {id} comes ({what}{})", if bare { ", without tokens" } else { "" });

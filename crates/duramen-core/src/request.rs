@@ -82,6 +82,8 @@ pub enum Request {
     Purge(PurgeOne),
     /// The history of the current execution.
     History(InstanceId),
+    /// Nothing: the reply comes once all that was done about the instance before is on disk, whether it exists or not.
+    Landed(InstanceId),
 }
 
 /// A start.

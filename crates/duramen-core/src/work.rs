@@ -49,6 +49,14 @@ impl Work {
             Self::Activity(_) => WorkKind::Activity,
         }
     }
+
+    /// The instance that it belongs to.
+    pub fn instance(&self) -> &InstanceId {
+        match self {
+            Self::Orchestrator(work) => &work.instance,
+            Self::Activity(work) => &work.instance,
+        }
+    }
 }
 
 /// One episode of an orchestrator.
@@ -157,6 +165,9 @@ pub struct Announcement {
     pub orchestrators: usize,
     /// The same for activity items.
     pub activities: usize,
+    /// Whether its link says what has left for the worker ([`crate::dispatch::Dispatcher::sent`]). It then gets no more
+    /// than [`crate::limits::SEND_WINDOW`] of a kind that have not left. Without a limit there must be this one.
+    pub windowed: bool,
     /// What it can run; `None` means everything.
     pub filters: Option<Filters>,
 }

@@ -53,8 +53,8 @@ impl Attachment {
         }
     }
 
-    /// So many items of a kind have left for the worker's connection. Of no account unless the worker
-    /// announced that it takes any number of them.
+    /// So many items of a kind have left for the worker, or were given back before. Of no account unless the worker
+    /// announced that this would be said.
     pub fn sent(&self, kind: WorkKind, items: usize) {
         self.shared.push(Incoming::Sent(self.worker, kind, items));
     }

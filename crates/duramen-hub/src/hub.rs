@@ -8,7 +8,7 @@ use crate::inbox::{Bare, Call, Inbox, Incoming, Pushed, Search};
 use crate::options::Options;
 use crate::pool::{Pool, Task};
 use duramen_backend::{Backend, Event, Page, Query, QueryId};
-use duramen_core::ids::{PartitionId, Slot, Token};
+use duramen_core::ids::{InstanceId, PartitionId, Slot, Token};
 use duramen_core::request::{Refusal, Reply, Request, RequestId};
 use duramen_core::time::Time;
 use duramen_core::work::{Announcement, Answer, WorkerId};
@@ -124,6 +124,15 @@ impl Hub {
         let (token, told) = oneshot::channel();
         self.handle.shared.push(Incoming::Bare(Box::new(Bare { workers, answer, token })));
         told.await.ok().flatten()
+    }
+
+    /// Waits until all that was done about an instance before is on disk: answers of workers that were given before
+    /// this call, and what came of them. There is always room for it, also while the hub drains.
+    pub async fn landed(&self, id: InstanceId) -> Result<(), Refusal> {
+        match self.shared().submit_always(Request::Landed(id)).reply().await {
+            Reply::Refused(refusal) => Err(refusal),
+            _ => Ok(()),
+        }
     }
 
     /// Stops: no request is taken and no work handed out any more; what is with workers may be answered
@@ -277,10 +286,22 @@ impl Shared {
     /// Hands a request to the loop at once; the reply can be awaited later. Whoever does that for a client
     /// has a place for it.
     pub(crate) fn submit(self: &Arc<Self>, request: Request) -> Result<Submitted<'_>, Refusal> {
+        let (call, id, answer) = self.call(request);
+        self.ask(call)?;
+        Ok(Submitted { shared: self, id: Some(id), answer })
+    }
+
+    /// The same for what is asked on behalf of a worker, who is heard until the hub has stopped.
+    fn submit_always(self: &Arc<Self>, request: Request) -> Submitted<'_> {
+        let (call, id, answer) = self.call(request);
+        self.push(call);
+        Submitted { shared: self, id: Some(id), answer }
+    }
+
+    fn call(&self, request: Request) -> (Incoming, RequestId, oneshot::Receiver<Reply>) {
         let (reply, answer) = oneshot::channel();
         let id = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
-        self.ask(Incoming::Request(Box::new(Call { id, request, reply })))?;
-        Ok(Submitted { shared: self, id: Some(id), answer })
+        (Incoming::Request(Box::new(Call { id, request, reply })), id, answer)
     }
 
     /// Gives a page of instances.

@@ -22,7 +22,11 @@ fn episode(run: u64, after: u64, prefer: Option<WorkerId>) -> Offer {
 }
 
 fn worker(orchestrators: usize, activities: usize) -> Announcement {
-    Announcement { in_process: false, sessions: false, orchestrators, activities, filters: None }
+    Announcement { in_process: false, sessions: false, orchestrators, activities, windowed: false, filters: None }
+}
+
+fn windowed(activities: usize) -> Announcement {
+    Announcement { windowed: true, ..worker(0, activities) }
 }
 
 fn granted(dispatcher: &mut Dispatcher) -> Vec<(u64, u64)> {
@@ -334,8 +338,8 @@ fn what_began_before_the_hub_waits_before_it_goes_to_a_connection_without_tokens
 #[test]
 fn who_takes_any_number_gets_as_much_as_its_connection_takes() {
     let mut dispatcher = Dispatcher::new();
-    dispatcher.join(WorkerId(1), worker(0, Announcement::UNLIMITED));
-    dispatcher.join(WorkerId(2), worker(0, Announcement::UNLIMITED));
+    dispatcher.join(WorkerId(1), windowed(Announcement::UNLIMITED));
+    dispatcher.join(WorkerId(2), windowed(Announcement::UNLIMITED));
     (0..500).for_each(|n| dispatcher.offer(PARTITION, offer("A", None, n, 0), at(0)));
     assert_eq!(granted(&mut dispatcher).len(), 2 * SEND_WINDOW);
     // Answers make no room, what leaves for the connection does.
@@ -354,6 +358,21 @@ fn who_takes_any_number_gets_as_much_as_its_connection_takes() {
     dispatcher.sent(WorkerId(3), WorkKind::Activity, 1);
     assert_eq!(granted(&mut dispatcher), []);
     (1..=3).for_each(|n| dispatcher.leave(WorkerId(n), at(0)));
+    assert_eq!(dispatcher.room(), (0, 0));
+}
+
+#[test]
+fn who_takes_a_large_number_gets_no_more_at_once_than_its_connection_takes() {
+    let mut dispatcher = Dispatcher::new();
+    dispatcher.join(WorkerId(1), windowed(SEND_WINDOW + 3));
+    (0..500).for_each(|n| dispatcher.offer(PARTITION, offer("A", None, n, 0), at(0)));
+    assert_eq!(granted(&mut dispatcher).len(), SEND_WINDOW);
+    // It has room for three more, however many have left.
+    dispatcher.sent(WorkerId(1), WorkKind::Activity, SEND_WINDOW);
+    assert_eq!(granted(&mut dispatcher).len(), 3);
+    dispatcher.freed(WorkerId(1), WorkKind::Activity);
+    assert_eq!(granted(&mut dispatcher).len(), 1);
+    dispatcher.leave(WorkerId(1), at(0));
     assert_eq!(dispatcher.room(), (0, 0));
 }
 

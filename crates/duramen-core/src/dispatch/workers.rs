@@ -19,24 +19,47 @@ struct Worker {
 /// How many more items of a kind a worker takes.
 #[derive(Debug)]
 struct Room {
-    left: usize,
-    /// Whether it takes as many as there are: `left` is then what may still go to its connection, and an
-    /// answer gives no room.
-    unlimited: bool,
+    /// Of the number that it announced; `None` if it takes as many as there are.
+    left: Option<usize>,
+    /// What may still go to its link before that has said that some of it has left.
+    window: Option<usize>,
 }
 
 impl Room {
-    fn new(announced: usize) -> Self {
-        let unlimited = announced == Announcement::UNLIMITED;
-        Self { left: if unlimited { SEND_WINDOW } else { announced }, unlimited }
+    fn new(announced: usize, windowed: bool) -> Self {
+        let left = (announced != Announcement::UNLIMITED).then_some(announced);
+        let window = (left.is_none() || windowed).then_some(SEND_WINDOW);
+        Self { left, window }
+    }
+
+    fn free(&self) -> usize {
+        self.left.unwrap_or(usize::MAX).min(self.window.unwrap_or(usize::MAX))
+    }
+
+    fn take(&mut self) {
+        self.left = self.left.map(|left| left - 1);
+        self.window = self.window.map(|window| window - 1);
+    }
+
+    fn untake(&mut self) {
+        self.freed();
+        self.sent(1);
+    }
+
+    fn freed(&mut self) {
+        self.left = self.left.map(|left| left + 1);
+    }
+
+    fn sent(&mut self, items: usize) {
+        self.window = self.window.map(|window| window + items);
     }
 }
 
 impl Worker {
     fn room(&self, kind: WorkKind) -> usize {
         match kind {
-            WorkKind::Orchestrator => self.orchestrators.left,
-            WorkKind::Activity => self.activities.left,
+            WorkKind::Orchestrator => self.orchestrators.free(),
+            WorkKind::Activity => self.activities.free(),
         }
     }
 
@@ -77,7 +100,7 @@ fn index(kind: WorkKind) -> usize {
 
 impl Workers {
     pub(super) fn join(&mut self, id: WorkerId, announcement: Announcement) {
-        let Announcement { in_process, sessions, orchestrators, activities, filters } = announcement;
+        let Announcement { in_process, sessions, orchestrators, activities, windowed, filters } = announcement;
         let lower = |listed: Vec<(String, Vec<String>)>| {
             listed.into_iter().map(|(name, versions)| (name.to_lowercase(), versions)).collect()
         };
@@ -85,16 +108,16 @@ impl Workers {
             orchestrators: lower(filters.orchestrators),
             activities: lower(filters.activities),
         });
-        let (orchestrators, activities) = (Room::new(orchestrators), Room::new(activities));
-        self.room[0] += orchestrators.left;
-        self.room[1] += activities.left;
+        let (orchestrators, activities) = (Room::new(orchestrators, windowed), Room::new(activities, windowed));
+        self.room[0] += orchestrators.free();
+        self.room[1] += activities.free();
         self.workers.insert(id, Worker { in_process, sessions, orchestrators, activities, filters });
     }
 
     pub(super) fn leave(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.remove(&id) {
-            self.room[0] -= worker.orchestrators.left;
-            self.room[1] -= worker.activities.left;
+            self.room[0] -= worker.orchestrators.free();
+            self.room[1] -= worker.activities.free();
         }
     }
 
@@ -105,33 +128,30 @@ impl Workers {
 
     /// A worker has answered an item.
     pub(super) fn freed(&mut self, id: WorkerId, kind: WorkKind) {
-        self.add(id, kind, 1, |room| !room.unlimited);
+        self.change(id, kind, Room::freed);
     }
 
     /// Items have left for a worker's connection.
     pub(super) fn sent(&mut self, id: WorkerId, kind: WorkKind, items: usize) {
-        self.add(id, kind, items, |room| room.unlimited);
+        self.change(id, kind, |room| room.sent(items));
     }
 
     /// A worker will not get an item that it was chosen for.
     pub(super) fn untake(&mut self, id: WorkerId, kind: WorkKind) {
-        self.add(id, kind, 1, |_| true);
-    }
-
-    fn add(&mut self, id: WorkerId, kind: WorkKind, items: usize, counts: impl FnOnce(&Room) -> bool) {
-        if let Some(worker) = self.workers.get_mut(&id)
-            && counts(worker.room_mut(kind))
-        {
-            worker.room_mut(kind).left += items;
-            self.room[index(kind)] += items;
-        }
+        self.change(id, kind, Room::untake);
     }
 
     pub(super) fn take(&mut self, id: WorkerId, kind: WorkKind) {
-        let worker = self.workers.get_mut(&id).expect("a worker that was chosen is here");
-        worker.room_mut(kind).left -= 1;
-        self.room[index(kind)] -= 1;
+        self.change(id, kind, Room::take);
         self.last = Some(id);
+    }
+
+    fn change(&mut self, id: WorkerId, kind: WorkKind, by: impl FnOnce(&mut Room)) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let room = worker.room_mut(kind);
+        let before = room.free();
+        by(room);
+        self.room[index(kind)] = self.room[index(kind)] - before + room.free();
     }
 
     /// A worker for the head of a queue: the one that holds the session if it has room, else the

@@ -18,7 +18,7 @@ impl Request {
         match self {
             Self::Start(start) => InstanceId::new(start.request.instance_id.as_str()),
             Self::Wait(wait) => wait.id.clone(),
-            Self::Get(id) | Self::History(id) => id.clone(),
+            Self::Get(id) | Self::History(id) | Self::Landed(id) => id.clone(),
             Self::Purge(purge) => purge.id.clone(),
             Self::Raise { id, .. }
             | Self::Suspend { id, .. }
@@ -43,9 +43,12 @@ impl Request {
                 check_payload("reason", reason.as_deref())
             }
             Self::Restart { new_id: Some(id), .. } => crate::limits::check_instance_id(id.as_str()),
-            Self::Restart { new_id: None, .. } | Self::Wait(_) | Self::Get(_) | Self::Purge(_) | Self::History(_) => {
-                Ok(())
-            }
+            Self::Restart { new_id: None, .. }
+            | Self::Wait(_)
+            | Self::Get(_)
+            | Self::Purge(_)
+            | Self::History(_)
+            | Self::Landed(_) => Ok(()),
         }
     }
 }
@@ -68,12 +71,16 @@ impl Partition {
             | Request::Terminate { .. }
             | Request::End { .. }
             | Request::Restart { .. }
+            | Request::Landed(_)
             | Request::Purge(_) => self.residence(&id),
         };
         match residence {
             Residence::Here(birth) => self.request_here(request_id, request, birth),
             Residence::Nowhere => self.request_nowhere(request_id, request),
-            Residence::Elsewhere if fresh && !self.loading.contains_key(&id) => {
+            // What has left memory is settled, and so on disk.
+            Residence::Elsewhere
+                if (fresh || matches!(request, Request::Landed(_))) && !self.loading.contains_key(&id) =>
+            {
                 self.request_nowhere(request_id, request)
             }
             Residence::Elsewhere => self.defer(id, Some(Deferred::Input(Input::Request(request_id, request)))),
@@ -107,6 +114,7 @@ impl Partition {
             Request::Wait(wait) if wait.birth.is_some() => Reply::Refused(Refusal::NotFound(wait.id.to_string())),
             Request::Wait(wait) => return self.wait(request_id, wait),
             Request::Get(_) => Reply::State(None),
+            Request::Landed(_) => Reply::Done,
             Request::Purge(_) => Reply::Purged(false),
             other => Reply::Refused(Refusal::NotFound(other.instance().to_string())),
         };
@@ -121,6 +129,7 @@ impl Partition {
             Request::Start(start) => self.start_over(request_id, *start, birth),
             Request::Wait(wait) => self.wait(request_id, wait),
             Request::Get(_) => self.show(request_id, birth, |instance| Reply::State(Some(instance.state()))),
+            Request::Landed(_) => self.show(request_id, birth, |_| Reply::Done),
             Request::History(_) => self.show(request_id, birth, |instance| Reply::History(instance.shown_history())),
             Request::Purge(purge) => self.purge(request_id, purge, birth),
             Request::Restart { id, new_id } => self.restart(request_id, id, new_id, birth),

@@ -332,7 +332,8 @@ fn takes_space(request: &Request) -> bool {
         | Request::Purge(_)
         | Request::Get(_)
         | Request::Wait(_)
-        | Request::History(_) => false,
+        | Request::History(_)
+        | Request::Landed(_) => false,
     }
 }
 
@@ -341,7 +342,7 @@ pub(super) fn target(request: &Request) -> &str {
     match request {
         Request::Start(start) => &start.request.instance_id,
         Request::Wait(wait) => wait.id.as_str(),
-        Request::Get(id) | Request::History(id) => id.as_str(),
+        Request::Get(id) | Request::History(id) | Request::Landed(id) => id.as_str(),
         Request::Purge(purge) => purge.id.as_str(),
         Request::Raise { id, .. }
         | Request::Suspend { id, .. }

@@ -86,6 +86,7 @@ impl Pool {
             sessions: true,
             orchestrators: self.options.orchestrators,
             activities: self.options.activities,
+            windowed: false,
             filters: self.app.filters(),
         }
     }

@@ -138,7 +138,14 @@ const AUDITOR: PartitionId = PartitionId(u32::MAX);
 
 /// A worker in the hub's process, with room for everything.
 pub fn in_process() -> Announcement {
-    Announcement { in_process: true, sessions: true, orchestrators: 1_000, activities: 20_000, filters: None }
+    Announcement {
+        in_process: true,
+        sessions: true,
+        orchestrators: 1_000,
+        activities: 20_000,
+        windowed: false,
+        filters: None,
+    }
 }
 
 /// The same elsewhere, as most SDKs are.
