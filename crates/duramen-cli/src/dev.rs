@@ -5,7 +5,7 @@ use crate::config::Bind;
 use crate::server::{Plan, serve};
 use crate::stores;
 use anyhow::Context;
-use duramen_server::{HubName, HubsOptions, MOST_HUBS};
+use duramen_server::{GrpcOptions, HubName, HubsOptions, MOST_HUBS};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,6 +31,7 @@ pub(crate) fn run(dev: Dev) -> anyhow::Result<ExitCode> {
         at_start: vec![HubName::default()],
         open,
         grpc: dev.grpc.into_iter().map(Bind::Loopback).collect(),
+        limits: GrpcOptions::default(),
         http: Bind::Loopback(dev.http),
         data,
         hubs: format!("default, and others as soon as somebody names them, at most {MOST_HUBS}"),

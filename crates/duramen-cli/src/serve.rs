@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
         at_start: config.hubs.clone(),
         open: stores::in_folder(config.data.clone(), config.hub_options(), config.store_options()),
         grpc: config.grpc.clone(),
+        limits: config.grpc_options(),
         http: config.http,
         data: config.data.display().to_string(),
         hubs: names.join(", "),

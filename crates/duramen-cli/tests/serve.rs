@@ -73,6 +73,14 @@ log = "debug"
 
 [limits]
 open_requests = 100000
+calls = 100000
+workers = 1000
+connections = 4000
+receive_bytes = "64MiB"
+receiving_bytes = "256MiB"
+max_inline_item_bytes = "3900KiB"
+page_bytes = "3MiB"
+reply_bytes = "256MiB"
 episode = "5m"
 activity = "none"
 unknown_wait = "5s"
@@ -108,6 +116,13 @@ fn errors_of_the_configuration_show_the_place_and_the_way_out() {
     assert!(error.contains("--data FOLDER, DURAMEN_DATA or `data` in the file"), "{error}");
     let error = refused(folder.path(), &["--data", "data", "--drian", "5s"]);
     assert!(error.contains("'--drain' exists") || error.contains("'--drain'"), "{error}");
+    let error = refused(folder.path(), &["--data", "data", "--limits-receiving-bytes", "1MiB"]);
+    assert!(
+        error.contains("`receiving_bytes` in [limits] is 1MiB: not even one message of 64MiB would fit"),
+        "{error}"
+    );
+    let error = refused(folder.path(), &["--data", "data", "--limits-workers", "0"]);
+    assert!(error.contains("`workers` in [limits] is 0"), "{error}");
     let error = refused(folder.path(), &["--data", "data", "--settling-bytes", "1GiB"]);
     assert!(error.contains("`bytes` is 1GiB, more than `bound`, 256MiB"), "{error}");
     let error = refused(folder.path(), &["--data", "data", "--hubs", "orders,ORDERS"]);

@@ -8,9 +8,10 @@
 //!  people, and what watches over the process ── HTTP ──► http
 //! ```
 //!
-//! Memory is bounded everywhere: a message by [`GrpcOptions::receive_bytes`], calls by what a hub takes
-//! ([`duramen_hub::OPEN_REQUESTS`]), what goes to a worker by the room that it has announced, pages and
-//! chunks by their bytes.
+//! Memory is bounded everywhere, and what all connections share is shared so that nobody keeps others out
+//! ([`GrpcOptions`]): connections, calls and streams by number; a message by itself, and all that are being received
+//! together; what goes to a worker by what it reads, whatever it has announced; pages and chunks by their bytes; replies
+//! by what clients have not read.
 //!
 //! The crate knows no concrete backend: [`Hubs`] is told how to open a hub by its name.
 //!

@@ -1,6 +1,6 @@
 //! What each value may be is checked when it is read; here is what they may be together.
 
-use super::{Bind, Config};
+use super::{Bind, Config, Size};
 use anyhow::ensure;
 use std::collections::BTreeSet;
 
@@ -19,6 +19,27 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         ensure!(config.insecure || bind.is_loopback(), "{}", reachable(key, *bind));
     }
     ensure!(config.limits.open_requests > 0, "`open_requests` in [limits] is 0: nobody could ask for anything");
+    let limits = &config.limits;
+    for (key, number) in [("calls", limits.calls), ("workers", limits.workers), ("connections", limits.connections)] {
+        ensure!(number > 0, "`{key}` in [limits] is 0: nobody could connect or ask for anything");
+    }
+    let least = Size(64 << 10);
+    for (key, size) in [
+        ("receive_bytes", limits.receive_bytes),
+        ("max_inline_item_bytes", limits.max_inline_item_bytes),
+        ("page_bytes", limits.page_bytes),
+    ] {
+        ensure!(
+            size >= least,
+            "`{key}` in [limits] is {size}: what is sent every day is larger; give at least {least}"
+        );
+    }
+    for (key, size, of) in [
+        ("receiving_bytes", limits.receiving_bytes, limits.receive_bytes),
+        ("reply_bytes", limits.reply_bytes, limits.page_bytes),
+    ] {
+        ensure!(size >= of, "`{key}` in [limits] is {size}: not even one message of {of} would fit");
+    }
     let settling = &config.settling;
     ensure!(
         settling.bytes <= settling.bound,

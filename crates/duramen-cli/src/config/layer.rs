@@ -52,6 +52,30 @@ struct LimitSettings {
     /// Requests of clients that a hub has open at a time, waits among them [default: 100000]
     #[arg(long = "limits-open-requests", value_name = "NUMBER", env = "DURAMEN_LIMITS_OPEN_REQUESTS")]
     open_requests: Option<usize>,
+    /// Calls of clients that the server has open at a time over all hubs, waits among them; one connection leaves as many free as it has [default: 100000]
+    #[arg(long = "limits-calls", value_name = "NUMBER", env = "DURAMEN_LIMITS_CALLS")]
+    calls: Option<usize>,
+    /// Workers that are connected at a time [default: 1000]
+    #[arg(long = "limits-workers", value_name = "NUMBER", env = "DURAMEN_LIMITS_WORKERS")]
+    workers: Option<usize>,
+    /// Connections at a time, and never more than three quarters of the files that the process may open [default: 4000]
+    #[arg(long = "limits-connections", value_name = "NUMBER", env = "DURAMEN_LIMITS_CONNECTIONS")]
+    connections: Option<usize>,
+    /// How large a message may be that is received [default: 64MiB]
+    #[arg(long = "limits-receive-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_RECEIVE_BYTES")]
+    receive_bytes: Option<Size>,
+    /// How much clients may be sending at a time, all together; as much again is for workers [default: 256MiB]
+    #[arg(long = "limits-receiving-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_RECEIVING_BYTES")]
+    receiving_bytes: Option<Size>,
+    /// How large a work item may be, with its history, that goes to a worker in one message [default: 3900KiB]
+    #[arg(long = "limits-max-inline-item-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_MAX_INLINE_ITEM_BYTES")]
+    max_inline_item_bytes: Option<Size>,
+    /// How large a page of a list may be [default: 3MiB]
+    #[arg(long = "limits-page-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_PAGE_BYTES")]
+    page_bytes: Option<Size>,
+    /// How much clients may have asked for and not read, all together [default: 256MiB]
+    #[arg(long = "limits-reply-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_REPLY_BYTES")]
+    reply_bytes: Option<Size>,
     /// How long an orchestrator may be with a worker before it goes to another [default: 5m]
     #[arg(long = "limits-episode", value_name = "SPAN", env = "DURAMEN_LIMITS_EPISODE")]
     episode: Option<Span>,
@@ -110,6 +134,14 @@ impl Settings {
             log: self.log.or(below.log),
             limits: LimitSettings {
                 open_requests: self.limits.open_requests.or(below.limits.open_requests),
+                calls: self.limits.calls.or(below.limits.calls),
+                workers: self.limits.workers.or(below.limits.workers),
+                connections: self.limits.connections.or(below.limits.connections),
+                receive_bytes: self.limits.receive_bytes.or(below.limits.receive_bytes),
+                receiving_bytes: self.limits.receiving_bytes.or(below.limits.receiving_bytes),
+                max_inline_item_bytes: self.limits.max_inline_item_bytes.or(below.limits.max_inline_item_bytes),
+                page_bytes: self.limits.page_bytes.or(below.limits.page_bytes),
+                reply_bytes: self.limits.reply_bytes.or(below.limits.reply_bytes),
                 episode: self.limits.episode.or(below.limits.episode),
                 activity: self.limits.activity.or(below.limits.activity),
                 unknown_wait: self.limits.unknown_wait.or(below.limits.unknown_wait),
@@ -145,6 +177,14 @@ impl Settings {
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             limits: Limits {
                 open_requests: self.limits.open_requests.unwrap_or(limits.open_requests),
+                calls: self.limits.calls.unwrap_or(limits.calls),
+                workers: self.limits.workers.unwrap_or(limits.workers),
+                connections: self.limits.connections.unwrap_or(limits.connections),
+                receive_bytes: self.limits.receive_bytes.unwrap_or(limits.receive_bytes),
+                receiving_bytes: self.limits.receiving_bytes.unwrap_or(limits.receiving_bytes),
+                max_inline_item_bytes: self.limits.max_inline_item_bytes.unwrap_or(limits.max_inline_item_bytes),
+                page_bytes: self.limits.page_bytes.unwrap_or(limits.page_bytes),
+                reply_bytes: self.limits.reply_bytes.unwrap_or(limits.reply_bytes),
                 episode: self.limits.episode.unwrap_or(limits.episode),
                 activity: self.limits.activity.unwrap_or(limits.activity),
                 unknown_wait: self.limits.unknown_wait.unwrap_or(limits.unknown_wait),

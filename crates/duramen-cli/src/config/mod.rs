@@ -14,7 +14,7 @@ pub(crate) use values::{Bind, Limit, Size, Span};
 
 use duramen_embedded::Settling;
 use duramen_hub::{OPEN_REQUESTS, Retention};
-use duramen_server::HubName;
+use duramen_server::{GrpcOptions, HubName};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,14 @@ pub(crate) struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Limits {
     pub(crate) open_requests: usize,
+    pub(crate) calls: usize,
+    pub(crate) workers: usize,
+    pub(crate) connections: usize,
+    pub(crate) receive_bytes: Size,
+    pub(crate) receiving_bytes: Size,
+    pub(crate) max_inline_item_bytes: Size,
+    pub(crate) page_bytes: Size,
+    pub(crate) reply_bytes: Size,
     pub(crate) episode: Span,
     pub(crate) activity: Limit,
     pub(crate) unknown_wait: Span,
@@ -92,6 +100,22 @@ impl Config {
         duramen_hub::Options { settings, queue: self.limits.open_requests, retention, ..defaults }
     }
 
+    /// What its gRPC door lets in and out.
+    pub(crate) fn grpc_options(&self) -> GrpcOptions {
+        let limits = &self.limits;
+        GrpcOptions {
+            receive_bytes: limits.receive_bytes.bytes(),
+            receiving_bytes: limits.receiving_bytes.bytes(),
+            inline_item_bytes: limits.max_inline_item_bytes.bytes(),
+            page_bytes: limits.page_bytes.bytes(),
+            reply_bytes: limits.reply_bytes.bytes(),
+            calls: limits.calls,
+            workers: limits.workers,
+            connections: limits.connections,
+            ..GrpcOptions::default()
+        }
+    }
+
     /// How their stores are opened.
     pub(crate) fn store_options(&self) -> duramen_embedded::Options {
         let Settle { bytes, age, bound, reserve } = self.settling;
@@ -103,8 +127,17 @@ impl Config {
 impl Default for Limits {
     fn default() -> Self {
         let settings = duramen_core::limits::Settings::default();
+        let grpc = GrpcOptions::default();
         Self {
             open_requests: OPEN_REQUESTS,
+            calls: grpc.calls,
+            workers: grpc.workers,
+            connections: grpc.connections,
+            receive_bytes: Size(grpc.receive_bytes as u64),
+            receiving_bytes: Size(grpc.receiving_bytes as u64),
+            max_inline_item_bytes: Size(grpc.inline_item_bytes as u64),
+            page_bytes: Size(grpc.page_bytes as u64),
+            reply_bytes: Size(grpc.reply_bytes as u64),
             episode: Span(settings.episode_limit),
             activity: Limit(settings.activity_limit.map(Span)),
             unknown_wait: Span(settings.unknown_wait),

@@ -107,6 +107,13 @@ impl fmt::Display for Limit {
     }
 }
 
+impl Size {
+    /// For what is in memory.
+    pub(crate) fn bytes(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
 impl Value for Size {
     const EXPECTED: &'static str = "a number of bytes with its unit (B, KiB, MiB, GiB), such as \"64MiB\"";
 }

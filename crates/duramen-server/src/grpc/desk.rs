@@ -4,13 +4,14 @@ use super::history::Past;
 use super::parts;
 use super::stream::WorkerStream;
 use bytes::Bytes;
-use duramen_core::ids::Token;
+use duramen_core::ids::{InstanceId, Token};
 use duramen_core::work::{Answer, WorkItem, WorkerId};
 use duramen_hub::{BareAnswer, Hub};
 use duramen_proto::OrchestratorResponse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tonic::Status;
 
 /// Items of lost streams of which an answer over another connection is still expected.
 const LOST_ITEMS: usize = 65_536;
@@ -25,11 +26,17 @@ pub(super) struct Desk {
 
 #[derive(Default)]
 struct Out {
-    items: HashMap<Token, Holder>,
+    items: HashMap<Token, OutItem>,
     /// Of those, the ones whose stream is gone, oldest first.
     lost: VecDeque<Token>,
     /// Past events that workers fetch.
     pasts: HashMap<Token, Past>,
+}
+
+/// An item that is out, and whose it is.
+struct OutItem {
+    holder: Holder,
+    instance: InstanceId,
 }
 
 enum Holder {
@@ -54,7 +61,10 @@ impl Desk {
             // The hub has not heard of that yet; it will take them back.
             return;
         }
-        out.items.extend(items.iter().map(|item| (item.token, Holder::Stream(Arc::clone(stream)))));
+        out.items.extend(items.iter().map(|item| {
+            let (holder, instance) = (Holder::Stream(Arc::clone(stream)), item.work.instance().clone());
+            (item.token, OutItem { holder, instance })
+        }));
     }
 
     /// A worker is to fetch the past of an item.
@@ -77,9 +87,9 @@ impl Desk {
         let mut guard = self.out();
         let out = &mut *guard;
         stream.set_gone();
-        for (token, holder) in &mut out.items {
-            if matches!(holder, Holder::Stream(with) if Arc::ptr_eq(with, stream)) {
-                *holder = Holder::Gone;
+        for (token, item) in &mut out.items {
+            if matches!(&item.holder, Holder::Stream(with) if Arc::ptr_eq(with, stream)) {
+                item.holder = Holder::Gone;
                 out.lost.push_back(*token);
                 out.pasts.remove(token);
             }
@@ -92,8 +102,8 @@ impl Desk {
     }
 
     /// An episode was answered, or part of one was.
-    pub(super) fn episode(&self, token: Token, response: OrchestratorResponse) {
-        let holder = match self.out().items.get(&token) {
+    pub(super) fn episode(&self, token: Token, response: OrchestratorResponse) -> Option<InstanceId> {
+        let holder = match self.out().items.get(&token).map(|item| &item.holder) {
             Some(Holder::Stream(stream)) => Some(Arc::clone(stream)),
             Some(Holder::Gone) | None => None,
         };
@@ -105,38 +115,52 @@ impl Desk {
         };
         match whole {
             Some(whole) => self.answer(token, Answer::Orchestrator(token, whole)),
-            None if is_part => {}
+            None if is_part => None,
             None => self.answer(token, Answer::Abandoned(token, "a part of its answer is missing".into())),
         }
     }
 
     /// An item was answered. What is out no longer, or never was, is counted and dropped: an SDK that
-    /// were told so would drop its stream.
-    pub(super) fn answer(&self, token: Token, answer: Answer) {
-        let holder = {
+    /// were told so would drop its stream. Says whose it was.
+    pub(super) fn answer(&self, token: Token, answer: Answer) -> Option<InstanceId> {
+        let item = {
             let mut out = self.out();
             out.pasts.remove(&token);
             out.items.remove(&token)
         };
+        let Some(OutItem { holder, instance }) = item else {
+            self.stale(&token.to_string());
+            return None;
+        };
         match holder {
-            Some(Holder::Stream(stream)) => {
+            Holder::Stream(stream) => {
                 stream.parts().forget(token);
                 stream.answer(answer);
             }
-            Some(Holder::Gone) => self.hub.answer_late(vec![answer]),
-            None => self.stale(&token.to_string()),
+            Holder::Gone => self.hub.answer_late(vec![answer]),
         }
+        Some(instance)
     }
 
-    /// An answer without a token came over the connection of these workers.
-    pub(super) async fn answer_bare(&self, workers: Vec<WorkerId>, answer: BareAnswer) {
+    /// An answer without a token came over the connection of these workers. Says whose it was.
+    pub(super) async fn answer_bare(&self, workers: Vec<WorkerId>, answer: BareAnswer) -> Option<InstanceId> {
         let found = if workers.is_empty() { None } else { self.hub.answer_bare(workers, answer).await };
-        match found {
-            Some(token) => {
-                self.out().items.remove(&token);
-            }
-            None => self.stale("none"),
-        }
+        let Some(token) = found else {
+            self.stale("none");
+            return None;
+        };
+        self.out().items.remove(&token).map(|item| item.instance)
+    }
+
+    /// Waits until what a worker has said is on disk: what it was told is done is never lost. One that repeats
+    /// itself waits for what it said first, by the instance that it names.
+    pub(super) async fn landed(&self, whose: Option<InstanceId>, named: &str) -> Result<(), Status> {
+        let named = || (!named.is_empty()).then(|| InstanceId::new(named));
+        let Some(instance) = whose.or_else(named) else { return Ok(()) };
+        self.hub
+            .landed(instance)
+            .await
+            .map_err(|refusal| Status::unavailable(format!("{refusal}; if it was lost, the item is handed out again")))
     }
 
     /// How many completions were about nothing that was out.

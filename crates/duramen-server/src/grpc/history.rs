@@ -1,7 +1,9 @@
 //! StreamInstanceHistory: for clients, and for workers whose items come without their history.
 
+use super::call;
 use super::desk::Desk;
 use super::service::Service;
+use super::share::Held;
 use super::status::not;
 use bytes::Bytes;
 use duramen_core::ids::InstanceId;
@@ -36,8 +38,10 @@ impl Service {
         request: Request<StreamInstanceHistoryRequest>,
     ) -> Result<Chunks, Status> {
         let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
         let StreamInstanceHistoryRequest { instance_id, execution_id, for_work_item_processing } = request.into_inner();
         let execution = execution_id.filter(|id| !id.is_empty());
+        let _read = self.limits().read().await;
         let events = if for_work_item_processing {
             desk.past(&instance_id, execution.as_deref()).ok_or_else(|| {
                 let text = "no work item of it is with a worker that streams histories";
@@ -46,7 +50,8 @@ impl Service {
         } else {
             whole(&desk, &instance_id, execution.as_deref()).await?
         };
-        Ok(tokio_stream::iter(Cut(events.into_iter().peekable())))
+        let held = self.limits().reply(&connection, events.iter().map(Bytes::len).sum())?;
+        Ok(tokio_stream::iter(Cut { events: events.into_iter().peekable(), _held: held }))
     }
 }
 
@@ -75,15 +80,19 @@ fn begins(event: &Bytes, execution: &str) -> bool {
 }
 
 /// Cuts a history by bytes.
-pub(super) struct Cut(std::iter::Peekable<std::vec::IntoIter<Bytes>>);
+pub(super) struct Cut {
+    events: std::iter::Peekable<std::vec::IntoIter<Bytes>>,
+    /// As long as the client has not read it.
+    _held: Option<Held>,
+}
 
 impl Iterator for Cut {
     type Item = Result<raw::HistoryChunk, Status>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut events = vec![self.0.next()?];
+        let mut events = vec![self.events.next()?];
         let mut bytes = events[0].len();
-        while let Some(next) = self.0.next_if(|next| bytes + next.len() <= CHUNK_BYTES) {
+        while let Some(next) = self.events.next_if(|next| bytes + next.len() <= CHUNK_BYTES) {
             bytes += next.len();
             events.push(next);
         }
@@ -95,13 +104,18 @@ impl Iterator for Cut {
 mod tests {
     use super::*;
 
+    fn cut(events: Vec<Bytes>) -> Cut {
+        Cut { events: events.into_iter().peekable(), _held: None }
+    }
+
     #[test]
     fn a_history_is_cut_by_bytes_with_at_least_one_event_in_a_chunk() {
         let sizes = [10, CHUNK_BYTES - 10, 1, CHUNK_BYTES * 2, 5, 5];
         let events: Vec<Bytes> = sizes.iter().map(|size| vec![0; *size].into()).collect();
-        let chunks = Cut(events.into_iter().peekable());
-        let cut: Vec<Vec<usize>> = chunks.map(|chunk| chunk.unwrap().events.iter().map(Bytes::len).collect()).collect();
-        assert_eq!(cut, [vec![10, CHUNK_BYTES - 10], vec![1], vec![CHUNK_BYTES * 2], vec![5, 5]]);
-        assert_eq!(Cut(Vec::new().into_iter().peekable()).count(), 0);
+        let chunks = cut(events);
+        let sizes: Vec<Vec<usize>> =
+            chunks.map(|chunk| chunk.unwrap().events.iter().map(Bytes::len).collect()).collect();
+        assert_eq!(sizes, [vec![10, CHUNK_BYTES - 10], vec![1], vec![CHUNK_BYTES * 2], vec![5, 5]]);
+        assert_eq!(cut(Vec::new()).count(), 0);
     }
 }

@@ -8,14 +8,19 @@ use duramen_proto::OrchestratorResponse;
 use prost::Message as _;
 use std::collections::HashMap;
 
+/// Bytes of all answers of one worker of which a part has come. An answer that goes beyond them is dropped: its item
+/// is handed out again.
+const PARTS_BYTES: usize = 4 * ANSWER_BYTES;
+
 /// What has come so far of the answers of one worker.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     begun: HashMap<Token, Begun>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
-struct Begun {
+pub(super) struct Begun {
     whole: OrchestratorResponse,
     /// The index of the chunk that is due.
     next: i32,
@@ -31,7 +36,7 @@ impl Parts {
             self.keep(token, part, index);
             return None;
         }
-        match self.begun.remove(&token) {
+        match self.forget(token) {
             Some(begun) if begun.next == index => Some(begun.with(part)),
             None if index == 0 => Some(part),
             Some(_) | None => None,
@@ -39,21 +44,31 @@ impl Parts {
     }
 
     fn keep(&mut self, token: Token, part: OrchestratorResponse, index: i32) {
-        if index == 0 {
-            let bytes = part.encoded_len();
-            self.begun.insert(token, Begun { whole: part, next: 1, bytes });
-            return;
-        }
-        // A part that came before comes again when its reply was lost.
-        if let Some(begun) = self.begun.get_mut(&token).filter(|begun| begun.next == index) {
-            begun.next += 1;
-            begun.add(part);
+        let begun = match self.forget(token) {
+            _ if index == 0 => {
+                let bytes = part.encoded_len();
+                Begun { whole: part, next: 1, bytes }
+            }
+            Some(mut begun) if begun.next == index => {
+                begun.next += 1;
+                begun.add(part);
+                begun
+            }
+            // A part that came before comes again when its reply was lost.
+            Some(begun) => begun,
+            None => return,
+        };
+        if self.bytes + begun.bytes <= PARTS_BYTES {
+            self.bytes += begun.bytes;
+            self.begun.insert(token, begun);
         }
     }
 
     /// The item is no longer with the worker.
-    pub(super) fn forget(&mut self, token: Token) {
-        self.begun.remove(&token);
+    pub(super) fn forget(&mut self, token: Token) -> Option<Begun> {
+        let begun = self.begun.remove(&token)?;
+        self.bytes -= begun.bytes;
+        Some(begun)
     }
 }
 
@@ -139,5 +154,19 @@ mod tests {
         (0..50).for_each(|index| assert!(parts.take(Token(1), large(index, true)).is_none()));
         let whole = parts.take(Token(1), large(50, false)).unwrap();
         assert_eq!(ids(&whole), [0, 1, 2, 3], "the fourth went over the limit");
+        assert_eq!(parts.bytes, 0);
+    }
+
+    #[test]
+    fn answers_that_are_begun_are_bounded_together() {
+        let mut parts = Parts::default();
+        let large = OrchestratorResponse { instance_id: "i".repeat(ANSWER_BYTES / 4), ..part(Some(0), true, &[0]) };
+        (0..100).for_each(|token| assert!(parts.take(Token(token), large.clone()).is_none()));
+        assert!(parts.bytes <= PARTS_BYTES && parts.begun.len() < 20);
+        assert!(parts.take(Token(99), part(Some(1), false, &[1])).is_none(), "its first part was dropped");
+        assert!(parts.take(Token(0), part(Some(1), false, &[1])).is_some());
+        // One that is through makes room.
+        assert!(parts.take(Token(99), large).is_none());
+        assert!(parts.take(Token(99), part(Some(1), false, &[1])).is_some());
     }
 }

@@ -61,8 +61,33 @@ fn matching(metadata: &MetadataMap, filter: &PurgeInstanceFilter) -> Result<Purg
     super::query::beyond_protocol(metadata, &mut query)?;
     let purge = Purge::matching(query);
     Ok(match filter.timeout {
-        // What lies before now has run out.
-        Some(timeout) => purge.timeout(Duration::try_from(timeout).unwrap_or_default()),
+        Some(timeout) => purge.timeout(span(&timeout)),
         None => purge,
     })
+}
+
+/// A span of time as the protocol has it. One that is not positive has run out, and so has one with an impossible part.
+fn span(of: &duramen_proto::Duration) -> Duration {
+    match (u64::try_from(of.seconds), u32::try_from(of.nanos)) {
+        (Ok(seconds), Ok(nanos @ 0..1_000_000_000)) => Duration::new(seconds, nanos),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing: the conversion of prost-types panics on the most negative of them.
+    #[test]
+    fn a_span_may_be_anything() {
+        let of = |seconds, nanos| span(&duramen_proto::Duration { seconds, nanos });
+        assert_eq!(of(2, 5), Duration::new(2, 5));
+        assert_eq!(of(i64::MAX, 999_999_999), Duration::new(i64::MAX as u64, 999_999_999));
+        for (seconds, nanos) in
+            [(i64::MIN, i32::MIN), (i64::MIN, 0), (-1, 5), (0, -1), (0, i32::MAX), (3, 1_000_000_000)]
+        {
+            assert_eq!(of(seconds, nanos), Duration::ZERO);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::call;
 use super::service::Service;
 use super::state::bare;
 use super::status::refused;
+use crate::HubName;
 use duramen_backend::{Cursor, Order, Query};
 use duramen_core::checkpoint::Row;
 use duramen_core::extension::{AS_OF, FILTER};
@@ -18,8 +19,6 @@ use prost::Message as _;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
-/// Bytes of a page: the SDKs receive 4 MiB in one message.
-const PAGE_BYTES: usize = 3 << 20;
 /// Rows of a page, where the caller does not say.
 const PAGE_ROWS: usize = 100;
 /// Rows that are read from the store at a time.
@@ -31,8 +30,12 @@ impl Service {
         request: Request<QueryInstancesRequest>,
     ) -> Result<Response<QueryInstancesResponse>, Status> {
         let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
         let (metadata, _, request) = request.into_parts();
         let asked = request.query.unwrap_or_default();
+        if !is_named(&metadata, &asked.task_hub_names) {
+            return Ok(Response::new(QueryInstancesResponse::default()));
+        }
         let query = instances(&metadata, &asked)?;
         let with_payloads = asked.fetch_inputs_and_outputs;
         let to_state = |row: Row| {
@@ -42,10 +45,13 @@ impl Service {
             }
             state
         };
-        let page = fill(&desk.hub, query, rows(asked.max_instance_count), to_state, OrchestrationState::encoded_len);
+        let most = Most { rows: rows(asked.max_instance_count), bytes: self.options.page_bytes };
+        let _read = self.limits().read().await;
+        let page = fill(&desk.hub, query, most, to_state, OrchestrationState::encoded_len);
         let Filled { entries: orchestration_state, next, as_of } = page.await?;
         let continuation_token = next.as_ref().map(Cursor::to_string);
-        let mut reply = Response::new(QueryInstancesResponse { orchestration_state, continuation_token });
+        let reply = QueryInstancesResponse { orchestration_state, continuation_token };
+        let mut reply = self.limits().respond(&connection, reply)?;
         if let Some(as_of) = as_of {
             let as_of = rfc3339::format(as_of).parse().expect("a time is ASCII");
             reply.metadata_mut().insert(AS_OF, as_of);
@@ -56,8 +62,9 @@ impl Service {
     pub(super) async fn list_ids(
         &self,
         request: Request<ListInstanceIdsRequest>,
-    ) -> Result<ListInstanceIdsResponse, Status> {
+    ) -> Result<Response<ListInstanceIdsResponse>, Status> {
         let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
         let asked = request.into_inner();
         let mut query = Query {
             statuses: statuses(&asked.runtime_status)?,
@@ -70,9 +77,11 @@ impl Service {
         go_on(&mut query, "lastInstanceKey", asked.last_instance_key)?;
         // A string in a list has its length and a tag before it.
         let size = |id: &String| id.len() + 4;
-        let page = fill(&desk.hub, query, rows(asked.page_size), |row| row.head.id, size);
-        let Filled { entries: instance_ids, next, .. } = page.await?;
-        Ok(ListInstanceIdsResponse { instance_ids, last_instance_key: next.as_ref().map(Cursor::to_string) })
+        let most = Most { rows: rows(asked.page_size), bytes: self.options.page_bytes };
+        let _read = self.limits().read().await;
+        let Filled { entries: instance_ids, next, .. } = fill(&desk.hub, query, most, |row| row.head.id, size).await?;
+        let last_instance_key = next.as_ref().map(Cursor::to_string);
+        self.limits().respond(&connection, ListInstanceIdsResponse { instance_ids, last_instance_key })
     }
 }
 
@@ -125,6 +134,19 @@ fn rows(asked: i32) -> usize {
     usize::try_from(asked).ok().filter(|rows| *rows > 0).unwrap_or(PAGE_ROWS)
 }
 
+/// Whether a list of hubs has the one that the call is for; none at all is no list.
+fn is_named(metadata: &MetadataMap, names: &[String]) -> bool {
+    let hub = call::hub_name(metadata).and_then(|name| name.parse::<HubName>().ok()).unwrap_or_default();
+    names.is_empty() || names.iter().any(|name| name.parse().is_ok_and(|name: HubName| name == hub))
+}
+
+/// How large a page may be.
+#[derive(Clone, Copy)]
+struct Most {
+    rows: usize,
+    bytes: usize,
+}
+
 /// A page on its way out.
 struct Filled<T> {
     entries: Vec<T>,
@@ -138,23 +160,23 @@ struct Filled<T> {
 async fn fill<T>(
     hub: &Hub,
     mut query: Query,
-    limit: usize,
+    most: Most,
     shown: impl Fn(Row) -> T,
     size: impl Fn(&T) -> usize,
 ) -> Result<Filled<T>, Status> {
     let (mut page, mut bytes) = (Filled { entries: Vec::new(), next: None, as_of: None }, 0);
     loop {
-        query.limit = (limit - page.entries.len()).saturating_add(1).min(READ_ROWS);
+        query.limit = (most.rows - page.entries.len()).saturating_add(1).min(READ_ROWS);
         let read = hub.query(query.clone()).await.map_err(refused)?;
         page.as_of = page.as_of.into_iter().chain(read.as_of).min();
         for row in read.rows {
-            if page.entries.len() == limit {
+            if page.entries.len() == most.rows {
                 return Ok(page);
             }
             let place = place(&row, &query);
             let entry = shown(row);
             bytes += size(&entry);
-            if bytes > PAGE_BYTES && !page.entries.is_empty() {
+            if bytes > most.bytes && !page.entries.is_empty() {
                 return Ok(page);
             }
             page.entries.push(entry);

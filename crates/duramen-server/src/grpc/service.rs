@@ -4,6 +4,7 @@ use super::GrpcOptions;
 use super::call;
 use super::desk::Desk;
 use super::history::Chunks;
+use super::limits::Limits;
 use super::status::{no_entities, no_hub};
 use super::stream::Items;
 use crate::{HubName, Hubs, NamedHub};
@@ -19,12 +20,19 @@ use tonic::{Request, Response, Status};
 pub(super) struct Service {
     hubs: Hubs,
     pub(super) options: GrpcOptions,
+    limits: Arc<Limits>,
     desks: Mutex<HashMap<HubName, Arc<Desk>>>,
 }
 
 impl Service {
     pub(super) fn new(hubs: Hubs, options: GrpcOptions) -> Self {
-        Self { hubs, options, desks: Mutex::default() }
+        let limits = Arc::new(Limits::new(&options));
+        Self { hubs, options, limits, desks: Mutex::default() }
+    }
+
+    /// The bounds over all connections.
+    pub(super) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
     }
 
     /// Completions of all hubs that were about nothing that was out.
@@ -79,21 +87,21 @@ impl TaskHubSidecarService for Service {
     }
 
     async fn get_instance(&self, request: Request<proto::GetInstanceRequest>) -> Answer<proto::GetInstanceResponse> {
-        self.state(request).await.map(Response::new)
+        self.state(request).await
     }
 
     async fn wait_for_instance_start(
         &self,
         request: Request<proto::GetInstanceRequest>,
     ) -> Answer<proto::GetInstanceResponse> {
-        self.wait(request, Until::Started).await.map(Response::new)
+        self.wait(request, Until::Started).await
     }
 
     async fn wait_for_instance_completion(
         &self,
         request: Request<proto::GetInstanceRequest>,
     ) -> Answer<proto::GetInstanceResponse> {
-        self.wait(request, Until::Completed).await.map(Response::new)
+        self.wait(request, Until::Completed).await
     }
 
     async fn raise_event(&self, request: Request<proto::RaiseEventRequest>) -> Answer<proto::RaiseEventResponse> {
@@ -130,7 +138,7 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<proto::ListInstanceIdsRequest>,
     ) -> Answer<proto::ListInstanceIdsResponse> {
-        self.list_ids(request).await.map(Response::new)
+        self.list_ids(request).await
     }
 
     async fn purge_instances(

@@ -1,21 +1,32 @@
 //! A connection of a client or worker, and what it is known by.
 
 use super::desk::Desk;
+use super::limits::HeldOfEach;
 use super::stream::WorkerStream;
 use duramen_core::work::WorkerId;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
 /// What all calls over one connection have in common. An answer without a token is about an item of the
 /// connection that it comes over.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Connection {
-    streams: Arc<Mutex<Vec<Joined>>>,
+    shared: Arc<OfConnection>,
+}
+
+#[derive(Debug, Default)]
+struct OfConnection {
+    streams: Mutex<Vec<Joined>>,
+    held: HeldOfEach,
 }
 
 /// A stream of items over a connection, and the hub that it is of.
@@ -23,7 +34,12 @@ type Joined = (Weak<WorkerStream>, Weak<Desk>);
 
 impl Connection {
     fn streams(&self) -> MutexGuard<'_, Vec<Joined>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it holds of what all share.
+    pub(super) fn held(&self) -> &HeldOfEach {
+        &self.shared.held
     }
 
     /// A worker takes items over it.
@@ -41,17 +57,31 @@ impl Connection {
     }
 }
 
+/// Bytes with which HTTP/2 begins.
+const PREFACE: usize = 24;
+
 /// A socket that was accepted.
 pub(super) struct Socket {
     inner: TcpStream,
     connection: Connection,
+    /// Until HTTP/2 begins, which then looks itself whether somebody is there.
+    silent: Option<Silent>,
+    _place: OwnedSemaphorePermit,
+}
+
+struct Silent {
+    until: Pin<Box<Sleep>>,
+    /// Bytes that must still come.
+    due: usize,
 }
 
 impl Socket {
-    pub(super) fn new(inner: TcpStream) -> Self {
+    /// It has a place among all connections, and must say something within a time.
+    pub(super) fn new(inner: TcpStream, place: OwnedSemaphorePermit, within: Duration) -> Self {
         // Small messages go out at once; a socket that cannot do that still works.
         let _ = inner.set_nodelay(true);
-        Self { inner, connection: Connection::default() }
+        let silent = Silent { until: Box::pin(tokio::time::sleep(within)), due: PREFACE };
+        Self { inner, connection: Connection::default(), silent: Some(silent), _place: place }
     }
 }
 
@@ -65,7 +95,16 @@ impl Connected for Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let Some(silent) = &mut self.silent else { return read };
+        silent.due = silent.due.saturating_sub(buf.filled().len() - before);
+        if silent.due == 0 {
+            self.silent = None;
+        } else if read.is_pending() && silent.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

@@ -7,14 +7,22 @@ use duramen_core::extension::BIRTH;
 use duramen_core::ids::{InstanceId, Run};
 use duramen_core::request::{Reply, Request as Ask, Until, Wait};
 use duramen_proto::{GetInstanceRequest, GetInstanceResponse, OrchestrationState};
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 
 impl Service {
-    pub(super) async fn state(&self, request: Request<GetInstanceRequest>) -> Result<GetInstanceResponse, Status> {
+    pub(super) async fn state(
+        &self,
+        request: Request<GetInstanceRequest>,
+    ) -> Result<Response<GetInstanceResponse>, Status> {
         let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
         let GetInstanceRequest { instance_id, get_inputs_and_outputs } = request.into_inner();
+        let _read = match get_inputs_and_outputs {
+            true => Some(self.limits().read().await),
+            false => None,
+        };
         let reply = desk.hub.request(Ask::Get(InstanceId::new(instance_id))).await;
-        shown(reply, get_inputs_and_outputs)
+        self.limits().respond(&connection, shown(reply, get_inputs_and_outputs)?)
     }
 
     /// A wait is held until the caller goes or its time is over. One without a time is held as long as
@@ -23,14 +31,15 @@ impl Service {
         &self,
         request: Request<GetInstanceRequest>,
         until: Until,
-    ) -> Result<GetInstanceResponse, Status> {
+    ) -> Result<Response<GetInstanceResponse>, Status> {
         let timeout = call::patience(request.metadata());
         let birth = call::number(request.metadata(), BIRTH).map(Run);
         let desk = self.desk(request.metadata()).await?;
+        let connection = call::connection(&request);
         let GetInstanceRequest { instance_id, get_inputs_and_outputs } = request.into_inner();
         let wait = Wait { id: InstanceId::new(instance_id), birth, until, timeout };
         let reply = desk.hub.request(Ask::Wait(wait)).await;
-        shown(reply, get_inputs_and_outputs)
+        self.limits().respond(&connection, shown(reply, get_inputs_and_outputs)?)
     }
 }
 

@@ -5,9 +5,10 @@ use super::desk::Desk;
 use super::history::Past;
 use super::item::{self, Abilities};
 use super::parts::Parts;
+use super::unsent::{Next, Unsent};
 use duramen_core::ids::Run;
 use duramen_core::limits::SEND_WINDOW;
-use duramen_core::work::{Announcement, Answer, Work, WorkItem, WorkKind, WorkerId};
+use duramen_core::work::{Announcement, Answer, WorkItem, WorkKind, WorkerId};
 use duramen_hub::{Attachment, WorkerLink};
 use duramen_proto::HealthPing;
 use duramen_proto::raw::{self, WorkRequest};
@@ -15,9 +16,10 @@ use prost::Message as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 use tokio_stream::Stream;
 use tonic::Status;
@@ -27,17 +29,11 @@ pub(super) struct WorkerStream {
     /// For the log: what the worker calls itself.
     name: String,
     can: Abilities,
-    /// What the hub has sent and the connection has not taken: never more than the worker has room for.
-    queue: mpsc::UnboundedSender<Sent>,
+    /// What the hub has sent and the connection has not taken: never more than [`SEND_WINDOW`] of a kind.
+    unsent: Unsent,
     attachment: Mutex<Option<Attachment>>,
     parts: Mutex<Parts>,
     gone: AtomicBool,
-}
-
-enum Sent {
-    Work(WorkItem),
-    /// The hub sends nothing more, for this reason.
-    Closed(String),
 }
 
 impl std::fmt::Debug for WorkerStream {
@@ -86,17 +82,14 @@ struct Link {
 impl WorkerLink for Link {
     fn deliver(&self, items: Vec<WorkItem>) {
         self.desk.handed(&self.stream, &items);
-        for item in items {
-            // One that is gone needs nothing: the hub takes back what it had.
-            let _ = self.stream.queue.send(Sent::Work(item));
-        }
+        self.stream.unsent.give(items);
     }
 
     /// The protocol has no word for it. A session that has ended is never named again, and goes in time.
     fn end_session(&self, _: Run) {}
 
     fn closed(&self, reason: &str) {
-        let _ = self.stream.queue.send(Sent::Closed(reason.to_owned()));
+        self.stream.unsent.close(reason);
     }
 }
 
@@ -108,11 +101,13 @@ const SENT_UNTOLD: usize = SEND_WINDOW / 4;
 pub(super) struct Items {
     stream: Arc<WorkerStream>,
     desk: Arc<Desk>,
-    sent: mpsc::UnboundedReceiver<Sent>,
+    watch: AbortHandle,
     ping: Pin<Box<Sleep>>,
     options: GrpcOptions,
     /// Items that have left and of which the hub has not been told: orchestrators', and activities'.
     untold: [usize; 2],
+    /// Items that have left since others had a turn.
+    in_turn: usize,
     ended: bool,
 }
 
@@ -128,11 +123,10 @@ impl Items {
     pub(super) fn connect(desk: Arc<Desk>, arrival: Arrival, options: GrpcOptions) -> Self {
         let Arrival { name, can, announcement } = arrival;
         tracing::info!(worker = name, "a worker has connected");
-        let (queue, sent) = mpsc::unbounded_channel();
         let stream = Arc::new(WorkerStream {
             name,
             can,
-            queue,
+            unsent: Unsent::default(),
             attachment: Mutex::default(),
             parts: Mutex::default(),
             gone: AtomicBool::new(false),
@@ -141,7 +135,8 @@ impl Items {
         // An answer needs an item that went out, and nothing goes out before this is polled.
         *stream.attachment() = Some(desk.hub.attach(Box::new(link), announcement));
         let ping = Box::pin(tokio::time::sleep(options.ping_every));
-        Self { stream, desk, sent, ping, options, untold: [0; 2], ended: false }
+        let watch = tokio::spawn(watch(Arc::downgrade(&stream), Arc::clone(&desk), options.unread)).abort_handle();
+        Self { stream, desk, watch, ping, options, untold: [0; 2], in_turn: 0, ended: false }
     }
 
     pub(super) fn stream(&self) -> &Arc<WorkerStream> {
@@ -164,7 +159,7 @@ impl Items {
 
     /// The message for an item, or nothing if it does not fit: then it is given back, later and later.
     fn message(&self, item: WorkItem) -> Option<raw::WorkItem> {
-        let (token, instance) = (item.token, instance(&item.work).to_string());
+        let (token, instance) = (item.token, item.work.instance().to_string());
         let parcel = item::parcel(item, self.stream.can);
         let bytes = parcel.message.encoded_len();
         if bytes > self.options.inline_item_bytes && !self.stream.can.sessions {
@@ -186,10 +181,24 @@ impl Items {
     }
 }
 
-fn instance(work: &Work) -> &duramen_core::ids::InstanceId {
-    match work {
-        Work::Orchestrator(work) => &work.instance,
-        Work::Activity(work) => &work.instance,
+/// Gives back what a worker has not read for too long: somebody else may have the time. What has left for its
+/// connection is with it, and is taken back when that is lost.
+async fn watch(stream: Weak<WorkerStream>, desk: Arc<Desk>, unread: Duration) {
+    loop {
+        tokio::time::sleep(unread / 2).await;
+        let Some(stream) = stream.upgrade() else { return };
+        let overdue = stream.unsent.recall(unread);
+        if !overdue.is_empty() {
+            let (items, worker) = (overdue.len(), &stream.name);
+            tracing::warn!(
+                worker,
+                items,
+                "a worker has not read its stream for {unread:?}; what it was to get goes to others"
+            );
+        }
+        for item in overdue {
+            desk.answer(item.token, Answer::Abandoned(item.token, "its worker does not read its stream".into()));
+        }
     }
 }
 
@@ -201,20 +210,28 @@ impl Stream for Items {
         if this.ended {
             return Poll::Ready(None);
         }
-        while let Poll::Ready(sent) = this.sent.poll_recv(cx) {
-            match sent {
-                Some(Sent::Work(item)) => {
+        if this.in_turn >= SENT_UNTOLD {
+            this.in_turn = 0;
+            // A stream that went on for as long as the hub gives it more would leave its equals behind.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // It is read again, so what was taken back meanwhile makes room.
+        this.stream.unsent.recalled().into_iter().for_each(|kind| this.left(kind));
+        while let Poll::Ready(next) = this.stream.unsent.poll(cx) {
+            match next {
+                Next::Item(item) => {
                     this.left(item.work.kind());
+                    this.in_turn += 1;
                     if let Some(message) = this.message(item) {
                         this.ping.as_mut().reset(Instant::now() + this.options.ping_every);
                         return Poll::Ready(Some(Ok(message)));
                     }
                 }
-                Some(Sent::Closed(reason)) => {
+                Next::Closed(reason) => {
                     this.ended = true;
                     return Poll::Ready(Some(Err(Status::unavailable(format!("the task hub has closed: {reason}")))));
                 }
-                None => return Poll::Ready(None),
             }
         }
         if this.ping.as_mut().poll(cx).is_ready() {
@@ -229,6 +246,7 @@ impl Stream for Items {
 impl Drop for Items {
     fn drop(&mut self) {
         tracing::info!(worker = self.stream.name, "a worker has gone");
+        self.watch.abort();
         self.desk.lost(&self.stream);
         drop(self.stream.attachment().take());
     }

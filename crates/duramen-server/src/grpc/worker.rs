@@ -28,6 +28,7 @@ impl Service {
             sessions: can.sessions,
             orchestrators: room(asked.max_concurrent_orchestration_work_items),
             activities: room(asked.max_concurrent_activity_work_items),
+            windowed: true,
             filters: asked.work_item_filters.map(filters),
         };
         let items = Items::connect(Arc::clone(&desk), Arrival { name, can, announcement }, self.options.clone());
@@ -39,36 +40,44 @@ impl Service {
         let desk = self.desk(request.metadata()).await?;
         let connection = call::connection(&request);
         let response = request.into_inner();
-        match parse(&response.completion_token) {
+        let named = response.instance_id.clone();
+        let whose = match parse(&response.completion_token) {
             Some(token) => desk.answer(token, Answer::Activity(token, response)),
             None if response.completion_token.is_empty() => {
-                desk.answer_bare(connection.workers(&desk), BareAnswer::Activity(response)).await;
+                desk.answer_bare(connection.workers(&desk), BareAnswer::Activity(response)).await
             }
-            None => desk.stale(&response.completion_token),
-        }
-        Ok(())
+            None => {
+                desk.stale(&response.completion_token);
+                None
+            }
+        };
+        desk.landed(whose, &named).await
     }
 
     pub(super) async fn episode_done(&self, request: Request<OrchestratorResponse>) -> Result<(), Status> {
         let desk = self.desk(request.metadata()).await?;
         let connection = call::connection(&request);
         let response = request.into_inner();
-        match parse(&response.completion_token) {
+        let named = response.instance_id.clone();
+        let whose = match parse(&response.completion_token) {
             Some(token) => desk.episode(token, response),
             // SDKs that know no tokens know no parts either.
             None if response.completion_token.is_empty() && is_whole(&response) => {
-                desk.answer_bare(connection.workers(&desk), BareAnswer::Orchestrator(response)).await;
+                desk.answer_bare(connection.workers(&desk), BareAnswer::Orchestrator(response)).await
             }
-            None => desk.stale(&response.completion_token),
-        }
-        Ok(())
+            None => {
+                desk.stale(&response.completion_token);
+                None
+            }
+        };
+        desk.landed(whose, &named).await
     }
 
-    /// The worker gives an item back. It is offered again after a pause that grows.
+    /// The worker gives an item back. It is offered again after a pause that grows. Nothing of that is kept on disk.
     pub(super) async fn abandoned(&self, metadata: &MetadataMap, token: &str) -> Result<(), Status> {
         let desk = self.desk(metadata).await?;
         match parse(token) {
-            Some(token) => desk.answer(token, Answer::Abandoned(token, "the worker gave it back".into())),
+            Some(token) => drop(desk.answer(token, Answer::Abandoned(token, "the worker gave it back".into()))),
             None => desk.stale(token),
         }
         Ok(())

@@ -85,6 +85,20 @@ async fn a_query_filters_and_shows_payloads_when_asked() {
 }
 
 #[tokio::test]
+async fn names_of_hubs_narrow_the_hub_of_the_call() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    start(&mut client, "i", "O").await;
+    let named = |names: &[&str]| InstanceQuery {
+        task_hub_names: names.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    };
+    for (names, found) in [(&[][..], 1), (&["Default"], 1), (&["other", "default"], 1), (&["other"], 0), (&[""], 0)] {
+        assert_eq!(page(&mut client, named(names)).await.0.len(), found, "{names:?}");
+    }
+}
+
+#[tokio::test]
 async fn trap_06_a_page_is_cut_by_bytes() {
     let server = Server::start().await;
     let mut client = server.connect().await;

@@ -7,7 +7,8 @@ use duramen_proto::orchestrator_action::OrchestratorActionType as Action;
 use duramen_proto::services::task_hub_sidecar_service_client::TaskHubSidecarServiceClient;
 use duramen_proto::work_item::Request as Work;
 use duramen_proto::*;
-use duramen_server::{GrpcOptions, GrpcServer, Hubs, HubsOptions, OpenHub};
+use duramen_server::{GrpcOptions, GrpcServer, HubName, Hubs, HubsOptions, OpenHub};
+use futures::future::BoxFuture;
 use prost::Message;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -35,10 +36,20 @@ impl Server {
     }
 
     pub(crate) async fn with(grpc: GrpcOptions, hubs: HubsOptions, hub: Options) -> Self {
-        let hubs = Hubs::new(hubs, move |_| {
+        Self::opening(grpc, hubs, move |_| {
             let hub = Hub::run(Arc::new(Memory::new()), hub.clone());
             Box::pin(async move { hub.await.map(OpenHub::from).map_err(|error| error.to_string()) })
-        });
+        })
+        .await
+    }
+
+    /// One whose hubs are opened like this.
+    pub(crate) async fn opening(
+        grpc: GrpcOptions,
+        hubs: HubsOptions,
+        open: impl Fn(HubName) -> BoxFuture<'static, Result<OpenHub, String>> + Send + Sync + 'static,
+    ) -> Self {
+        let hubs = Hubs::new(hubs, open);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("it is bound");
         let grpc = GrpcServer::new(hubs.clone(), grpc);

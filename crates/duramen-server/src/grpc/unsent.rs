@@ -1,0 +1,81 @@
+//! What the hub has given a worker and its connection has not taken.
+
+use duramen_core::work::{WorkItem, WorkKind};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// A queue that one polls and others fill.
+#[derive(Debug, Default)]
+pub(super) struct Unsent(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<(Instant, WorkItem)>,
+    /// The hub gives nothing more, for this reason.
+    closed: Option<String>,
+    waker: Option<Waker>,
+    /// Items that were taken out because they had waited for too long, by kind, since that was last asked.
+    recalled: Vec<WorkKind>,
+}
+
+pub(super) enum Next {
+    Item(WorkItem),
+    Closed(String),
+}
+
+impl Unsent {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn give(&self, items: Vec<WorkItem>) {
+        let now = Instant::now();
+        self.change(|state| state.items.extend(items.into_iter().map(|item| (now, item))));
+    }
+
+    /// What is there already still goes out before.
+    pub(super) fn close(&self, reason: &str) {
+        self.change(|state| state.closed = Some(reason.to_owned()));
+    }
+
+    fn change(&self, by: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        by(&mut state);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Next> {
+        let mut state = self.state();
+        if let Some((_, item)) = state.items.pop_front() {
+            return Poll::Ready(Next::Item(item));
+        }
+        if let Some(reason) = &state.closed {
+            return Poll::Ready(Next::Closed(reason.clone()));
+        }
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Takes out what has waited for longer than this.
+    pub(super) fn recall(&self, after: Duration) -> Vec<WorkItem> {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let mut overdue = Vec::new();
+        while let Some((_, item)) = state.items.pop_front_if(|(since, _)| since.elapsed() > after) {
+            state.recalled.push(item.work.kind());
+            overdue.push(item);
+        }
+        overdue
+    }
+
+    /// The kinds of what was taken out since this was last called.
+    pub(super) fn recalled(&self) -> Vec<WorkKind> {
+        std::mem::take(&mut self.state().recalled)
+    }
+}
