@@ -53,6 +53,8 @@ fn nightly() -> Result<(), String> {
     conformance::run(&root(), &["kills", "--kills", "50"])?;
     let release = ["run", "--release", "--package"];
     run(Command::new("cargo").args(release).args(["duramen-sim", "--", "--seeds", "20000"]))?;
+    // With the checks for overflow that release leaves out.
+    run(Command::new("cargo").args(["run", "--package", "duramen-fuzz", "--", "--seeds", "5000"]))?;
     run(Command::new("cargo").args(release).args(["duramen-torture", "--", "run", "--kills", "1000"]))
 }
 
