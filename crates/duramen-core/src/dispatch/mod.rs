@@ -84,6 +84,8 @@ pub struct Offer {
     pub after: u64,
     /// The worker that holds the session.
     pub prefer: Option<WorkerId>,
+    /// Whether another instance had the id when the lease began.
+    pub follows: bool,
 }
 
 /// An item that goes to a worker.
@@ -139,9 +141,10 @@ impl Dispatcher {
 
     /// An item waits.
     pub fn offer(&mut self, partition: PartitionId, offer: Offer, now: Time) {
-        // A worker of the hub before may have what began before this lease, for a while.
+        // A worker of the hub before may have what began before this lease, or something of the same name,
+        // for a while.
         if let Some((epoch, at)) = self.opened.get(&partition)
-            && offer.item.begun_in() < *epoch
+            && (offer.item.begun_in() < *epoch || offer.follows)
             && now < at.plus(UNSHOWN_PAUSE)
         {
             self.bookings.may_be_elsewhere(Key::of(&offer.item), *at);

@@ -13,12 +13,12 @@ const PARTITION: PartitionId = PartitionId(0);
 
 fn offer(name: &str, version: Option<&str>, number: u64, after: u64) -> Offer {
     let item = Item::Task { id: InstanceId::new("i"), birth: Run(1), number, action: number as i32 };
-    Offer { item, name: name.into(), version: version.map(Into::into), after, prefer: None }
+    Offer { item, name: name.into(), version: version.map(Into::into), after, prefer: None, follows: false }
 }
 
 fn episode(run: u64, after: u64, prefer: Option<WorkerId>) -> Offer {
     let item = Item::Episode { id: InstanceId::new(format!("i{run}")), birth: Run(run), run: Run(run) };
-    Offer { item, name: "O".into(), version: None, after, prefer }
+    Offer { item, name: "O".into(), version: None, after, prefer, follows: false }
 }
 
 fn worker(orchestrators: usize, activities: usize) -> Announcement {
@@ -156,7 +156,7 @@ fn hand(dispatcher: &mut Dispatcher, grant: &Grant, token: u64, past: Vec<Bytes>
 
 fn run_of(id: &str, run: u64) -> Offer {
     let item = Item::Episode { id: InstanceId::new(id), birth: Run(run), run: Run(run) };
-    Offer { item, name: "O".into(), version: None, after: 0, prefer: None }
+    Offer { item, name: "O".into(), version: None, after: 0, prefer: None, follows: false }
 }
 
 fn answer_of(id: &str, actions: &[i32]) -> OrchestratorResponse {

@@ -220,6 +220,7 @@ impl Instance {
             version: self.version.clone(),
             after: self.touched,
             prefer: self.session,
+            follows: false,
         }
     }
 
@@ -262,5 +263,5 @@ pub(crate) fn task_item(id: InstanceId, task: &Task) -> Item {
 /// The offer of a task of an instance.
 pub(crate) fn offer_of(id: InstanceId, task: &Task, after: u64) -> Offer {
     let version = task.runs_as.as_deref().map(Into::into);
-    Offer { item: task_item(id, task), name: task.name.as_str().into(), version, after, prefer: None }
+    Offer { item: task_item(id, task), name: task.name.as_str().into(), version, after, prefer: None, follows: false }
 }

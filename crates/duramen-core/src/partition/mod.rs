@@ -165,7 +165,14 @@ impl Partition {
         for Queued { key, id, name, runs_as, action } in outstanding.tasks {
             let item = Item::Task { id: InstanceId::new(id), birth: Run(key.birth), number: key.number, action };
             let version = runs_as.as_deref().map(Into::into);
-            self.ledger.offer(Offer { item, name: name.as_str().into(), version, after: 0, prefer: None });
+            self.ledger.offer(Offer {
+                item,
+                name: name.as_str().into(),
+                version,
+                after: 0,
+                prefer: None,
+                follows: false,
+            });
         }
         outstanding.ready.into_iter().for_each(|ready| self.take_up_ready(ready));
         self.take_up_outbox();
@@ -182,7 +189,14 @@ impl Partition {
         self.leaving.offered.insert(Run(ready.birth));
         let item = Item::Episode { id, birth: Run(ready.birth), run: Run(ready.run) };
         let version = ready.version.as_deref().map(Into::into);
-        self.ledger.offer(Offer { item, name: ready.name.as_str().into(), version, after: 0, prefer: None });
+        self.ledger.offer(Offer {
+            item,
+            name: ready.name.as_str().into(),
+            version,
+            after: 0,
+            prefer: None,
+            follows: false,
+        });
     }
 
     /// Applies one input.
