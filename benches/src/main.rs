@@ -31,6 +31,7 @@ mod server;
 mod settled;
 mod store;
 mod timers;
+mod waiters;
 mod workloads;
 
 use bench::{Bench, Place};
@@ -47,6 +48,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use timers::Timers;
+use waiters::Waiters;
 use workloads::Workload;
 
 /// How fast durable functions run.
@@ -92,6 +94,8 @@ enum Measured {
     /// N instances that have ended are purged while `latency` runs: how much later its results come, and how much
     /// smaller the store is
     Purge(Purge),
+    /// N calls that wait over 100 connections to a server, and 200 workers without work, beside `latency`
+    Waiters(Waiters),
     /// The server of a remote run
     #[command(hide = true)]
     Serve(Serve),
@@ -142,6 +146,8 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
         Measured::Timers(timers) => Ok(text(&timers.run(&hub, place).await?, json)),
         Measured::List(list) => Ok(text(&list.run(&hub, place).await?, json)),
         Measured::Purge(purge) => Ok(text(&purge.run(&hub, place, arguments.seconds.unwrap_or(10)).await?, json)),
+        // It measures a server whether it is told so or not.
+        Measured::Waiters(waiters) => Ok(text(&waiters.run(&hub, arguments.seconds.unwrap_or(10)).await?, json)),
         Measured::Serve(_) => unreachable!("a server is told apart before"),
     }
 }

@@ -124,3 +124,6 @@ fn request(announcement: Announcement, registered: impl FnOnce() -> Filters) -> 
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

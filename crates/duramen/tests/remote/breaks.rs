@@ -1,18 +1,17 @@
 //! What becomes of calls when the connection breaks.
 
-use crate::proxy::Proxy;
-use crate::server::Server;
-use crate::support::{Echo, WaitForGo, hub, soon};
+use crate::relay::Relay;
+use crate::support::{Echo, Server, WaitForGo, hub, soon};
 use duramen::prelude::*;
 use duramen::{Client, ConnectOptions, RunningWorker, TaskHub};
 use duramen_hub::Hub;
 use std::time::{Duration, Instant};
 
-/// A hub in this process, and a client of it through a server and a proxy.
+/// A hub in this process, and a client of it through a relay and a server.
 struct Scene {
     here: Client,
     there: Client,
-    proxy: Proxy,
+    relay: Relay,
     _server: Server,
     _worker: RunningWorker,
 }
@@ -21,17 +20,17 @@ impl Scene {
     async fn new() -> Self {
         let (hub, worker) = hub().await;
         let server = Server::of(hub.clone()).await;
-        let proxy = Proxy::before(server.address).await;
-        let there = TaskHub::connect(&proxy.url()).await.expect("it is there").client();
-        Self { here: TaskHub::from(hub).client(), there, proxy, _server: server, _worker: worker }
+        let relay = Relay::to(server.address).await;
+        let there = TaskHub::connect(&relay.url()).await.expect("it is there").client();
+        Self { here: TaskHub::from(hub).client(), there, relay, _server: server, _worker: worker }
     }
 
     /// Asks, and loses the answer: the way is broken once `landed` says that the server has done it.
     async fn lose_answer<T>(&self, asked: impl IntoFuture<Output = T>, landed: impl Future<Output = ()>) -> T {
-        self.proxy.mute();
+        self.relay.mute();
         let breaks = async {
             landed.await;
-            self.proxy.shake().await;
+            self.relay.cut();
         };
         soon(async { tokio::join!(asked.into_future(), breaks).0 }).await
     }

@@ -1,7 +1,6 @@
 //! Finding a server, or hearing at once why not.
 
-use crate::server::Server;
-use crate::support::{Echo, hub};
+use crate::support::{Echo, Server, hub};
 use duramen::{ConnectError, ConnectOptions, TaskHub};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

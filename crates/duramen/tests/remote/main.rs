@@ -1,6 +1,6 @@
-//! A client of a server: what the connection adds to what `semantics` says of clients everywhere.
+//! Clients and workers of a server: what the connection adds to what `semantics` says of them everywhere.
 
-mod proxy;
+mod relay;
 #[path = "../server/mod.rs"]
 mod server;
 mod support;
@@ -8,3 +8,4 @@ mod support;
 mod breaks;
 mod connecting;
 mod wire;
+mod workers;

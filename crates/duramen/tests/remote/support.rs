@@ -4,8 +4,24 @@ use duramen::TaskHub;
 use duramen::prelude::*;
 use duramen_backend::Memory;
 use duramen_hub::{Hub, Options};
+use duramen_server::GrpcOptions;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use crate::server::Server;
+
+impl Server {
+    pub(crate) async fn at(address: &str, hub: Hub) -> Self {
+        Self::with(address, hub, GrpcOptions::default()).await
+    }
+
+    /// Breaks its connections, and returns when its port is free.
+    pub(crate) async fn kill(mut self) {
+        let runtime = self.runtime.take().expect("it runs");
+        let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(10)));
+        ended.await.expect("it ends");
+    }
+}
 
 /// A hub in memory with a worker in this process.
 pub(crate) async fn hub() -> (Hub, duramen::RunningWorker) {

@@ -1,7 +1,6 @@
 //! What goes over the wire in other portions than in process: much at once, and many at once.
 
-use crate::server::Server;
-use crate::support::{Echo, hub, soon};
+use crate::support::{Echo, Server, hub, soon};
 use duramen::prelude::*;
 use duramen::{Client, RunningWorker, TaskHub};
 use std::sync::{Arc, Mutex};

@@ -3,7 +3,6 @@
 use duramen_hub::Hub;
 use duramen_server::{GrpcOptions, GrpcServer, Hubs, HubsOptions, OpenHub};
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
@@ -11,15 +10,15 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// All that it runs is on a runtime of its own, and goes with it.
-    runtime: Option<Runtime>,
+    pub(crate) runtime: Option<Runtime>,
 }
 
 impl Server {
     pub(crate) async fn of(hub: Hub) -> Self {
-        Self::at("127.0.0.1:0", hub).await
+        Self::with("127.0.0.1:0", hub, GrpcOptions::default()).await
     }
 
-    pub(crate) async fn at(address: &str, hub: Hub) -> Self {
+    pub(crate) async fn with(address: &str, hub: Hub, options: GrpcOptions) -> Self {
         let hubs = Hubs::new(HubsOptions::default(), move |_| {
             let hub = OpenHub::from(hub.clone());
             Box::pin(async move { Ok(hub) })
@@ -29,20 +28,13 @@ impl Server {
         let listener = runtime.spawn(async move { TcpListener::bind(address).await.expect("the port is free") });
         let listener = listener.await.expect("it listens");
         let address = listener.local_addr().expect("it is bound");
-        let server = GrpcServer::new(hubs, GrpcOptions::default());
+        let server = GrpcServer::new(hubs, options);
         runtime.spawn(async move { server.serve(listener, std::future::pending()).await });
         Self { address, runtime: Some(runtime) }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    /// Breaks its connections, and returns when its port is free.
-    pub(crate) async fn kill(mut self) {
-        let runtime = self.runtime.take().expect("it runs");
-        let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(10)));
-        ended.await.expect("it ends");
     }
 }
 
