@@ -96,6 +96,14 @@ pub enum BadInput {
         /// What is wrong with it.
         problem: Cow<'static, str>,
     },
+    /// It has the form of those that the hub makes itself.
+    #[error("the {what} {id:?} has the form of those that this hub makes itself; use another, or leave it to the hub")]
+    Reserved {
+        /// Which id.
+        what: &'static str,
+        /// The id.
+        id: alloc::string::String,
+    },
     /// The name of a function or event is empty or too long.
     #[error("the name of the {what} {problem}; use 1 to {NAME_BYTES} bytes")]
     Name {
