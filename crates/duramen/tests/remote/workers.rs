@@ -194,7 +194,7 @@ async fn a_server_that_is_started_again_has_its_worker_back() {
     while shared.ran.load(Ordering::Relaxed) < 50 {
         tokio::task::yield_now().await;
     }
-    drop(server);
+    server.kill().await;
     first.shutdown(Duration::ZERO).await.unwrap();
     drop(first);
 
