@@ -20,6 +20,8 @@ pub const BIRTH: &str = "duramen-birth";
 pub const ATTACHED: &str = "duramen-attached";
 /// With a start: what no reuse policy says, [`ATTACH`] or [`ATTACH_ANY`].
 pub const ON_EXISTING: &str = "duramen-on-existing";
+/// With a start: how long after its arrival the instance is to begin, in nanoseconds of the hub's clock.
+pub const DELAY: &str = "duramen-delay";
 /// [`OnExisting::Attach`](crate::request::OnExisting::Attach).
 pub const ATTACH: &str = "attach";
 /// [`OnExisting::AttachAny`](crate::request::OnExisting::AttachAny).
@@ -77,6 +79,7 @@ impl Refusal {
             Self::BadInput(BadInput::InstanceId { id, problem }) => {
                 kind("bad-instance-id", &[("id", id), ("problem", problem)]);
             }
+            Self::BadInput(BadInput::Reserved { what, id }) => kind("reserved-id", &[("what", what), ("id", id)]),
             Self::BadInput(BadInput::Name { what, problem }) => {
                 kind("bad-name", &[("what", what), ("problem", problem)]);
             }
@@ -107,6 +110,7 @@ impl Refusal {
             "reuse-policy" => Self::ReusePolicy,
             "timed-out" => Self::TimedOut(field("id")?),
             "bad-instance-id" => BadInput::InstanceId { id: field("id")?, problem: words("problem")? }.into(),
+            "reserved-id" => BadInput::Reserved { what: words("what")?, id: field("id")? }.into(),
             "bad-name" => BadInput::Name { what: words("what")?, problem: words("problem")? }.into(),
             "bad-payload" => BadInput::Payload { what: words("what")?, bytes: field("bytes")?.parse().ok()? }.into(),
             "overloaded" => Self::Overloaded(words("what")?),
@@ -133,6 +137,7 @@ mod tests {
             Refusal::ReusePolicy,
             Refusal::TimedOut(id()),
             BadInput::InstanceId { id: id(), problem: why.clone() }.into(),
+            BadInput::Reserved { what: what(), id: id() }.into(),
             BadInput::Name { what: what(), problem: why }.into(),
             BadInput::Payload { what: what(), bytes: usize::MAX }.into(),
             Refusal::Overloaded(what()),

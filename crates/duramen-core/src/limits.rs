@@ -100,7 +100,7 @@ pub enum BadInput {
     #[error("the {what} {id:?} has the form of those that this hub makes itself; use another, or leave it to the hub")]
     Reserved {
         /// Which id.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// The id.
         id: alloc::string::String,
     },

@@ -223,7 +223,7 @@ impl Instance {
             (Ok(()), Some((execution, of)))
                 if !self.has_executed_as(execution) || (of != action && of > self.largest_action) =>
             {
-                BadInput::Reserved { what: "instance id", id: id.to_string() }
+                BadInput::Reserved { what: "instance id".into(), id: id.to_string() }
             }
             (Ok(()), _) => return too_deep(id, depth),
         };

@@ -86,7 +86,7 @@ impl Partition {
         let Request::Start(start) = request else { return Ok(()) };
         match &start.request.execution_id {
             Some(id) if self.ledger.numbers.is_execution(id) => {
-                Err(BadInput::Reserved { what: "execution id", id: id.clone() })
+                Err(BadInput::Reserved { what: "execution id".into(), id: id.clone() })
             }
             Some(_) | None => Ok(()),
         }
@@ -101,7 +101,7 @@ impl Partition {
         let id = request.instance();
         let reply = match request {
             Request::Start(_) if self.ledger.numbers.named_child(&id).is_some() => {
-                Reply::Refused(BadInput::Reserved { what: "instance id", id: id.to_string() }.into())
+                Reply::Refused(BadInput::Reserved { what: "instance id".into(), id: id.to_string() }.into())
             }
             Request::Start(start) => return self.start(request_id, *start),
             Request::Wait(wait) if wait.birth.is_some() => Reply::Refused(Refusal::NotFound(wait.id.to_string())),

@@ -3,7 +3,7 @@
 use super::repeat::Broken;
 use super::{Calls, Remote};
 use crate::client::{ClientError, OnExisting, Refusal};
-use duramen_core::extension::{ATTACH, ATTACH_ANY, ATTACHED, BIRTH, ON_EXISTING, TIMEOUT};
+use duramen_core::extension::{ATTACH, ATTACH_ANY, ATTACHED, BIRTH, DELAY, ON_EXISTING, TIMEOUT};
 use duramen_core::ids::{Birth, InstanceId, Run};
 use duramen_core::request::{Reply, Request, Start, Until, Wait};
 use duramen_proto as proto;
@@ -30,7 +30,7 @@ impl Remote {
     /// something is not, but for starts that may be repeated.
     pub(crate) async fn request(&self, request: Request) -> Result<Reply, ClientError> {
         match request {
-            Request::Start(start) => self.start(*start).await,
+            Request::Start(start) => self.start(*start, None).await,
             Request::Get(id) => self.get(id).await,
             Request::Wait(wait) => self.wait(wait).await,
             Request::History(id) => self.history(id).await,
@@ -64,7 +64,8 @@ impl Remote {
         }
     }
 
-    async fn start(&self, start: Start) -> Result<Reply, ClientError> {
+    /// Starts an instance; `delay` says how long after the server's now it is to begin.
+    pub(crate) async fn start(&self, start: Start, delay: Option<Duration>) -> Result<Reply, ClientError> {
         let Start { mut request, fresh, on_existing } = start;
         // A start under an id of our own may be repeated: whoever has the id by then is who we have started.
         let said = if fresh { Some(ATTACH_ANY) } else { beside_policy(&on_existing) };
@@ -75,6 +76,9 @@ impl Remote {
             let mut message = tonic::Request::new(request.clone());
             if let Some(said) = said {
                 message.metadata_mut().insert(ON_EXISTING, AsciiMetadataValue::from_static(said));
+            }
+            if let Some(delay) = delay {
+                message.metadata_mut().insert(DELAY, number(delay.as_nanos()));
             }
             async move { calls.start_instance(message).await }
         };
@@ -107,13 +111,15 @@ impl Remote {
         let Wait { id, birth, until, timeout } = wait;
         let ends = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let message = proto::GetInstanceRequest { instance_id: id.to_string(), get_inputs_and_outputs: true };
+        let mut first = timeout;
         let call = |mut calls: Calls| {
             let mut message = tonic::Request::new(message.clone());
             if let Some(birth) = birth {
                 message.metadata_mut().insert(BIRTH, birth.0.into());
             }
             if let Some(ends) = ends {
-                let left = ends.saturating_duration_since(Instant::now());
+                // To the nanosecond, as long as nothing was in the way.
+                let left = first.take().unwrap_or_else(|| ends.saturating_duration_since(Instant::now()));
                 message.metadata_mut().insert(TIMEOUT, number(left.as_nanos()));
                 message.set_timeout(left.saturating_add(GRACE));
             }

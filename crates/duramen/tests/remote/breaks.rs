@@ -27,7 +27,7 @@ impl Scene {
 
     /// Asks, and loses the answer: the way is broken once `landed` says that the server has done it.
     async fn lose_answer<T>(&self, asked: impl IntoFuture<Output = T>, landed: impl Future<Output = ()>) -> T {
-        self.relay.mute();
+        self.relay.freeze(true);
         let breaks = async {
             landed.await;
             self.relay.cut();

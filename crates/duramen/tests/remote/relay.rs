@@ -11,8 +11,8 @@ pub(crate) struct Relay {
     open: Arc<Mutex<JoinSet<()>>>,
     /// How many connections there have been.
     made: watch::Receiver<usize>,
-    frozen: watch::Sender<bool>,
-    muted: watch::Sender<bool>,
+    /// What the server says, and all.
+    frozen: [watch::Sender<bool>; 2],
     accepting: JoinHandle<()>,
 }
 
@@ -22,16 +22,16 @@ impl Relay {
         let address = listener.local_addr().expect("it is bound");
         let open = Arc::<Mutex<JoinSet<()>>>::default();
         let (count, made) = watch::channel(0);
-        let (frozen, muted) = (watch::Sender::new(false), watch::Sender::new(false));
-        let (connections, freeze, mute) = (Arc::clone(&open), frozen.clone(), muted.clone());
+        let frozen = [false; 2].map(watch::Sender::new);
+        let (connections, freeze) = (Arc::clone(&open), frozen.clone());
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 count.send_modify(|count| *count += 1);
-                let relayed = relay(socket, server, freeze.subscribe(), mute.subscribe());
+                let relayed = relay(socket, server, freeze.each_ref().map(watch::Sender::subscribe));
                 connections.lock().unwrap_or_else(PoisonError::into_inner).spawn(relayed);
             }
         });
-        Self { address, open, made, frozen, muted, accepting }
+        Self { address, open, made, frozen, accepting }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -43,16 +43,12 @@ impl Relay {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
-    /// Lets nothing more through on the connections that there are, which stay open. New ones are let through.
-    pub(crate) fn freeze(&self) {
-        self.frozen.send_replace(true);
-        self.frozen.send_replace(false);
-    }
-
-    /// The same for what the server says; it goes on hearing.
-    pub(crate) fn mute(&self) {
-        self.muted.send_replace(true);
-        self.muted.send_replace(false);
+    /// Lets nothing more through on the connections that there are, which stay open; with `heard`, nothing more of what
+    /// the server says. New ones are let through.
+    pub(crate) fn freeze(&self, heard: bool) {
+        let way = &self.frozen[usize::from(!heard)];
+        way.send_replace(true);
+        way.send_replace(false);
     }
 
     /// How many connections there have been.
@@ -67,12 +63,7 @@ impl Drop for Relay {
     }
 }
 
-async fn relay(
-    mut socket: TcpStream,
-    server: SocketAddr,
-    mut frozen: watch::Receiver<bool>,
-    mut muted: watch::Receiver<bool>,
-) {
+async fn relay(mut socket: TcpStream, server: SocketAddr, [mut muted, mut frozen]: [watch::Receiver<bool>; 2]) {
     let Ok(mut there) = TcpStream::connect(server).await else { return };
     let ((mut asked, mut told), (mut replies, mut asks)) = (socket.split(), there.split());
     let there = tokio::io::copy(&mut asked, &mut asks);

@@ -296,7 +296,8 @@ async fn a_purge_whose_time_is_up_says_so_and_the_next_one_goes_on() {
 
 #[tokio::test]
 async fn progress_is_told_as_it_is_made() {
-    check(hub, async |t| {
+    // A server tells it in other portions.
+    check_here(hub, async |t| {
         many(t, 150).await;
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = Arc::clone(&told);
