@@ -51,6 +51,10 @@ use timers::Timers;
 use waiters::Waiters;
 use workloads::Workload;
 
+/// As in the `duramen` binary: memory that is free goes back to the system, whatever its neighbours do.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How fast durable functions run.
 ///
 /// The store is made in a new folder in DURAMEN_BENCH_DIR (or ./bench-data), which is removed at the end.
@@ -227,6 +231,8 @@ async fn measure(arguments: &Arguments, workload: Workload, folder: &Path) -> Re
         syncs,
         floor_p50_us: floor.per_mille(500).as_secs_f64() * 1e6,
         durable: seen.durable,
+        journal_p999_ms: after.batch_p999.as_secs_f64() * 1000.0,
+        journal_max_ms: after.batch_max.as_secs_f64() * 1000.0,
         server,
         syncs_p50: seen.median_syncs(),
         settled,

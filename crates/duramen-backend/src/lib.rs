@@ -162,6 +162,12 @@ pub enum Event {
     },
     /// All at or below this position is in the tables. Positions only grow.
     Settled(Position),
+    /// Space for what is stored has run out, or is there again. While it is short the store still takes appends;
+    /// they should be such as give space back.
+    Space {
+        /// Whether it is short.
+        short: bool,
+    },
     /// The store cannot go on. No other event follows; it must be opened again.
     Failed(Failure),
 }

@@ -12,7 +12,7 @@ pub(super) fn refused(refusal: Refusal) -> Status {
         Refusal::WrongStatus { .. } | Refusal::Replaced(_) => Code::FailedPrecondition,
         Refusal::ReusePolicy | Refusal::BadInput(_) => Code::InvalidArgument,
         Refusal::TimedOut(_) => Code::DeadlineExceeded,
-        Refusal::Overloaded(_) => Code::ResourceExhausted,
+        Refusal::Overloaded(_) | Refusal::NoSpace => Code::ResourceExhausted,
         Refusal::Stopped(_) => Code::Unavailable,
         // A caller that repeats it must know that it may have been done.
         Refusal::OutcomeUnknown(_) => Code::Unknown,

@@ -378,8 +378,10 @@ static BLOCKED: AtomicUsize = AtomicUsize::new(0);
 #[orchestrator]
 async fn blocks_once(_ctx: OrchestrationContext, _: ()) -> Result<usize> {
     let before = BLOCKED.fetch_add(1, Ordering::Relaxed);
-    while before == 0 {
-        std::thread::park();
+    if before == 0 {
+        loop {
+            std::thread::park();
+        }
     }
     Ok(before)
 }

@@ -10,7 +10,6 @@ use duramen_core::extension;
 use duramen_core::work::{Work, WorkItem};
 use duramen_proto::{GetWorkItemsRequest, StreamInstanceHistoryRequest, raw};
 use futures::FutureExt as _;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -136,16 +135,14 @@ impl Stream {
 }
 
 /// Fetches the past of an episode, and hands the episode on.
-fn complete(calls: Calls, mut item: WorkItem, link: Link) -> impl Future<Output = ()> {
-    async move {
-        let Work::Orchestrator(work) = &mut item.work else { return link.deliver(vec![item]) };
-        match past(calls, work.instance.to_string(), work.execution_id.to_string()).await {
-            Ok(events) => {
-                work.past = Some(events);
-                link.deliver(vec![item]);
-            }
-            Err(status) => link.refuse(item.token, format!("its history did not come: {}", said(&status))),
+async fn complete(calls: Calls, mut item: WorkItem, link: Link) {
+    let Work::Orchestrator(work) = &mut item.work else { return link.deliver(vec![item]) };
+    match past(calls, work.instance.to_string(), work.execution_id.to_string()).await {
+        Ok(events) => {
+            work.past = Some(events);
+            link.deliver(vec![item]);
         }
+        Err(status) => link.refuse(item.token, format!("its history did not come: {}", said(&status))),
     }
 }
 
