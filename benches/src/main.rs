@@ -231,12 +231,9 @@ async fn measure(arguments: &Arguments, workload: Workload, folder: &Path) -> Re
         syncs,
         floor_p50_us: floor.per_mille(500).as_secs_f64() * 1e6,
         durable: seen.durable,
-<<<<<<< HEAD
         journal_p999_ms: after.batch_p999.as_secs_f64() * 1000.0,
         journal_max_ms: after.batch_max.as_secs_f64() * 1000.0,
-=======
         server,
->>>>>>> main
         syncs_p50: seen.median_syncs(),
         settled,
         ends,

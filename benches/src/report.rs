@@ -24,14 +24,11 @@ pub(crate) struct Report {
     pub(crate) syncs: u64,
     pub(crate) floor_p50_us: f64,
     pub(crate) durable: bool,
-<<<<<<< HEAD
     /// Of the journal's batches, each one write and one sync: 999 in 1,000 took no longer, at most a sixteenth less.
     pub(crate) journal_p999_ms: f64,
     pub(crate) journal_max_ms: f64,
-=======
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub(crate) server: Option<Server>,
->>>>>>> main
     /// Of one orchestration, the median; known when they run one at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) syncs_p50: Option<u64>,
@@ -99,12 +96,9 @@ mod tests {
             syncs: 11,
             floor_p50_us: 80.0,
             durable: true,
-<<<<<<< HEAD
             journal_p999_ms: 0.5,
             journal_max_ms: 0.75,
-=======
             server: None,
->>>>>>> main
             syncs_p50: None,
             settled: Settled { settled_s: 0.5, unsettled_bytes_max: 7 },
             ends: None,

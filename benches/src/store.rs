@@ -15,6 +15,9 @@ use std::time::Duration;
 pub(crate) struct Figures {
     pub(crate) syncs: u64,
     pub(crate) written_bytes: u64,
+    /// How long the journal's batches took since the store was opened.
+    pub(crate) batch_p999: Duration,
+    pub(crate) batch_max: Duration,
     pub(crate) unsettled_bytes: u64,
     pub(crate) unsettled_bytes_max: u64,
     pub(crate) cpu: Duration,
@@ -24,9 +27,20 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub(crate) fn new(counters: Counters, cpu: Duration) -> Self {
-        let Counters { syncs, written_bytes, unsettled_bytes, unsettled_bytes_max, .. } = counters;
+        let Counters { syncs, written_bytes, unsettled_bytes, unsettled_bytes_max, batch_p999, batch_max, .. } =
+            counters;
         let (rss_mb, peak_rss_mb) = (process::rss_mb(), process::peak_rss_mb());
-        Self { syncs, written_bytes, unsettled_bytes, unsettled_bytes_max, cpu, rss_mb, peak_rss_mb }
+        Self {
+            syncs,
+            written_bytes,
+            unsettled_bytes,
+            unsettled_bytes_max,
+            batch_p999,
+            batch_max,
+            cpu,
+            rss_mb,
+            peak_rss_mb,
+        }
     }
 }
 

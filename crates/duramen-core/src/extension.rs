@@ -85,6 +85,7 @@ impl Refusal {
                 kind("bad-payload", &[("what", what), ("bytes", &bytes.to_string())]);
             }
             Self::Overloaded(what) => kind("overloaded", &[("what", what)]),
+            Self::NoSpace => kind("no-space", &[]),
             Self::Stopped(why) => kind("stopped", &[("why", why)]),
             Self::OutcomeUnknown(why) => kind("outcome-unknown", &[("why", why)]),
         }
@@ -112,6 +113,7 @@ impl Refusal {
             "bad-name" => BadInput::Name { what: words("what")?, problem: words("problem")? }.into(),
             "bad-payload" => BadInput::Payload { what: words("what")?, bytes: field("bytes")?.parse().ok()? }.into(),
             "overloaded" => Self::Overloaded(words("what")?),
+            "no-space" => Self::NoSpace,
             "stopped" => Self::Stopped(field("why")?),
             "outcome-unknown" => Self::OutcomeUnknown(field("why")?),
             _ => return None,
@@ -135,10 +137,12 @@ mod tests {
             Refusal::ReusePolicy,
             Refusal::TimedOut(id()),
             BadInput::InstanceId { id: id(), problem: why.clone() }.into(),
+            BadInput::Reserved { what: what(), id: id() }.into(),
             BadInput::Name { what: what(), problem: why }.into(),
             BadInput::Reserved { what: what(), id: id() }.into(),
             BadInput::Payload { what: what(), bytes: usize::MAX }.into(),
             Refusal::Overloaded(what()),
+            Refusal::NoSpace,
             Refusal::Stopped(id()),
             Refusal::OutcomeUnknown(id()),
         ];

@@ -249,16 +249,12 @@ pub enum Refusal {
     BadInput(#[from] BadInput),
     /// The hub has more to do than it can hold.
     #[error("the hub is at its limit of {0}; try again in a moment")]
-<<<<<<< HEAD
-    Overloaded(&'static str),
+    Overloaded(Cow<'static, str>),
     /// The disk of the store is full.
     #[error(
         "the disk of the task hub is full, and it takes nothing new until there is space: free some, or purge instances that have ended"
     )]
     NoSpace,
-=======
-    Overloaded(Cow<'static, str>),
->>>>>>> main
     /// The hub is shutting down, or was stopped by a failed write.
     #[error("the hub has stopped: {0}")]
     Stopped(String),
