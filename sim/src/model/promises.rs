@@ -26,7 +26,7 @@ pub(super) struct Promises {
     pub(super) direct: BTreeSet<(u32, u32)>,
     /// The first message that was sent of a pair.
     pub(super) first_sent: BTreeMap<(u32, u32), u64>,
-    /// Instances that were purged: id and birth.
+    /// Instances that were purged, and whose ids nobody has taken since: id and birth.
     pub(super) purged: Vec<(String, u64)>,
     pub(super) tasks_closed: BTreeMap<(u64, u64), Task>,
     pub(super) timers_closed: BTreeMap<(u64, i32), Timer>,
@@ -93,9 +93,9 @@ impl State {
         }
     }
 
-    /// What is purged makes room for another of its id, or was to go.
+    /// What is purged, and makes room for nobody, was to go.
     fn explain_purge(&mut self, id: &str, birth: u64, judge: &mut Judge<'_>) {
-        if self.by_id.contains_key(id) || judge.causes.purges_seen.contains(&birth) {
+        if judge.causes.purges_seen.contains(&birth) {
             return;
         }
         let done = self.purges.entry(id.to_owned()).or_default();
