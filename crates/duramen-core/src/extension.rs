@@ -141,7 +141,6 @@ mod tests {
             BadInput::InstanceId { id: id(), problem: why.clone() }.into(),
             BadInput::Reserved { what: what(), id: id() }.into(),
             BadInput::Name { what: what(), problem: why }.into(),
-            BadInput::Reserved { what: what(), id: id() }.into(),
             BadInput::Payload { what: what(), bytes: usize::MAX }.into(),
             Refusal::Overloaded(what()),
             Refusal::NoSpace,
