@@ -27,6 +27,8 @@ impl Scene {
 
     /// Asks, and loses the answer: the way is broken once `landed` says that the server has done it.
     async fn lose_answer<T>(&self, asked: impl IntoFuture<Output = T>, landed: impl Future<Output = ()>) -> T {
+        // There is a connection again after the break before, and it is this one that goes quiet.
+        soon(self.there.get("nobody")).await.expect("the server is there");
         self.relay.freeze(true);
         let breaks = async {
             landed.await;

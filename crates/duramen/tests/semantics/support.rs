@@ -27,7 +27,12 @@ impl Stage {
         let server = Server::of(hub.hub()).await;
         let there = TaskHub::connect(&server.url()).await.expect("it listens");
         let worker = hub.work_through(&there).await.expect("it starts");
-        Self { hub, beyond: Some(Beyond { client: there.client(), _worker: worker, _server: server }) }
+        // Nothing is with a worker before it is there, and the clock would move: it is, once it has refused something.
+        let client = there.client();
+        let unknown = client.start::<_, _, ()>("NobodyKnowsThis", ()).id("probe").await.expect("it is taken");
+        unknown.wait().await.expect_err("nobody knows it");
+        client.purge("probe").await.expect("it goes");
+        Self { hub, beyond: Some(Beyond { client, _worker: worker, _server: server }) }
     }
 
     pub(crate) fn client(&self) -> Client {
