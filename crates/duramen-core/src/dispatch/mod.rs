@@ -126,7 +126,8 @@ impl Dispatcher {
 
     /// A worker has come.
     pub fn join(&mut self, worker: WorkerId, announcement: Announcement) {
-        if !announcement.in_process {
+        // One that keeps sessions is Duramen's own, and returns its tokens.
+        if !announcement.in_process && !announcement.sessions {
             self.bookings.join(worker);
         }
         self.workers.join(worker, announcement);
