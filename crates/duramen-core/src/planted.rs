@@ -78,11 +78,15 @@ pub enum Bug {
     WrittenOffAgain,
     /// A second worker's answer is taken while the first is at it.
     SecondAnswer,
+    /// A dispatch that counts against an episode is not written.
+    CountNotWritten,
+    /// An item that is held is given out.
+    HeldGivenOut,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::EffectBeforeDurable,
         Self::OldToken,
         Self::InboxDroppedAtContinueAsNew,
@@ -112,6 +116,8 @@ impl Bug {
         Self::ChildTakenForNew,
         Self::WrittenOffAgain,
         Self::SecondAnswer,
+        Self::CountNotWritten,
+        Self::HeldGivenOut,
     ];
 }
 

@@ -15,6 +15,7 @@ mod determinism;
 mod durability;
 mod episodes;
 mod events;
+mod held;
 mod limits;
 mod long;
 mod manage;

@@ -126,7 +126,12 @@ fn storm(seed: u64, mode: Mode) {
                         let in_process = worker != WORKERS[2] && dice.roll(2) == 0;
                         hub.join(
                             worker,
-                            Announcement { in_process, orchestrators: room, activities: room, filters: None },
+                            Announcement {
+                                in_process,
+                                orchestrators: room,
+                                activities: room,
+                                ..Announcement::default()
+                            },
                         );
                     }
                 }
