@@ -197,7 +197,7 @@ impl World {
             ..OrchestratorResponse::default()
         };
         let worker = self.hubs[hub].workers.get_mut(&id).expect("it is here");
-        if worker.in_process && !machine.finished && !worker.unkept.remove(&token.0) {
+        if worker.keeps && !machine.finished && !worker.unkept.remove(&token.0) {
             let next = Session { episodes: work.session.episodes + 1, ..work.session };
             worker.sessions.insert(run, (next, machine));
         }

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 
 pub(crate) struct Worker {
     pub(crate) in_process: bool,
+    /// Keeps sessions.
+    pub(crate) keeps: bool,
     /// Leaves out tokens.
     pub(crate) bare: bool,
     pub(crate) room: (usize, usize),
@@ -47,8 +49,11 @@ impl World {
             _ => None,
         };
         let bare = self.is_bare(in_process);
+        // Workers elsewhere keep sessions too, if they are of Duramen: those have tokens.
+        let sessions = in_process || (!bare && id.is_multiple_of(2));
         let worker = Worker {
             in_process,
+            keeps: sessions,
             bare,
             room,
             items: Vec::new(),
@@ -61,7 +66,7 @@ impl World {
         if in_process {
             self.in_process.insert(id);
         }
-        let announcement = Announcement { in_process, orchestrators: room.0, activities: room.1, filters };
+        let announcement = Announcement { in_process, sessions, orchestrators: room.0, activities: room.1, filters };
         self.hubs[hub].dispatcher.join(WorkerId(id), announcement);
         let what = if in_process { "in process" } else { "remote" };
         tell!(self, "worker {id} comes ({what}{})", if bare { ", without tokens" } else { "" });

@@ -35,4 +35,5 @@ pub mod replay;
 pub mod request;
 mod row;
 pub mod time;
+pub mod wire;
 pub mod work;

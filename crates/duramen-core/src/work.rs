@@ -181,6 +181,8 @@ impl ItemBytes {
 pub struct Announcement {
     /// Whether it lives and dies with the hub's process (invariant 1).
     pub in_process: bool,
+    /// Whether it keeps sessions: what it has seen of an instance is not shown to it again.
+    pub sessions: bool,
     /// How many orchestrator items it takes at a time, or [`Announcement::UNLIMITED`].
     pub orchestrators: usize,
     /// The same for activity items.

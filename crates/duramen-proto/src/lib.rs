@@ -36,4 +36,4 @@ pub mod services {
 
 /// The protocol between a function host and its store (`backend_service.proto`).
 pub use durabletask::protos::backend::v1 as host;
-pub use prost_types::{Duration, Timestamp, Value};
+pub use prost_types::{Duration, Timestamp, Value, value};

@@ -158,7 +158,7 @@ async fn while_a_hub_waits_for_its_workers_they_find_it() {
     let hubs = Hubs::new(HubsOptions::default(), opens_in_memory());
     let hub = hubs.get(None).await.expect("it opens").hub;
     let (give, mut given) = mpsc::unbounded_channel();
-    let room = Announcement { in_process: false, orchestrators: 1, activities: 1, filters: None };
+    let room = Announcement { orchestrators: 1, activities: 1, ..Announcement::default() };
     let attachment = hub.attach(Box::new(Busy(give)), room);
     let request = CreateInstanceRequest { instance_id: "one".into(), name: "Greet".into(), ..Default::default() };
     let start = Start { request, fresh: false, on_existing: OnExisting::Reject };

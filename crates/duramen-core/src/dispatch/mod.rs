@@ -20,7 +20,7 @@ use bookings::{Bookings, Key};
 use duramen_proto::{ActivityResponse, OrchestratorResponse};
 use parked::Parked;
 use queues::{Queues, Waiting};
-use workers::{Wanted, Workers};
+use workers::{Chosen, Wanted, Workers};
 
 pub use lists::{QueueRow, UnroutableRow, WorkerRow};
 pub use workers::Unroutable;
@@ -101,6 +101,8 @@ pub struct Grant {
     pub worker: WorkerId,
     /// Whether the worker lives in the hub's process.
     pub in_process: bool,
+    /// Whether it keeps the session.
+    pub sessions: bool,
     /// What the worker calls itself.
     pub name: Arc<str>,
 }
@@ -295,11 +297,12 @@ impl Dispatcher {
             let wanted = Wanted { kind, label: queue, bytes, prefer, durable };
             let key = Key::of(&head.offer.item);
             if let Some(chosen) = self.workers.choose(&wanted, |worker| self.bookings.admits(worker, &key)) {
-                let (worker, in_process, name) = (chosen.worker, chosen.in_process, chosen.name.clone());
+                let Chosen { worker, in_process, sessions, name } = chosen;
+                let name = name.clone();
                 let waiting = self.queues.pop(kind, place);
                 self.workers.take(worker, kind);
                 self.bookings.granted(worker, key);
-                out.push((waiting.partition, Grant { item: waiting.offer.item, worker, in_process, name }));
+                out.push((waiting.partition, Grant { item: waiting.offer.item, worker, in_process, sessions, name }));
             } else if let Some((bytes, limit)) = self.workers.too_large(&wanted) {
                 let waiting = self.queues.pop(kind, place);
                 self.found_oversized.push(Oversized {

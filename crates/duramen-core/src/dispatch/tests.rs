@@ -363,7 +363,13 @@ fn who_takes_any_number_gets_as_much_as_its_connection_takes() {
     let more = granted(&mut dispatcher);
     assert_eq!((more.len(), more.iter().all(|(worker, _)| *worker == 1)), (3, true));
     // One that was not open after all goes back.
-    let grant = Grant { item: offer("A", None, 1, 0).item, worker: WorkerId(2), in_process: false, name: "".into() };
+    let grant = Grant {
+        item: offer("A", None, 1, 0).item,
+        worker: WorkerId(2),
+        in_process: false,
+        sessions: false,
+        name: "".into(),
+    };
     dispatcher.refused(&grant);
     assert_eq!(granted(&mut dispatcher).len(), 1);
     // What a worker with a number of its own sends makes none.

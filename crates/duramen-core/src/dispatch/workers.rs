@@ -265,11 +265,13 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Chosen<'a> {
     pub(super) worker: WorkerId,
     pub(super) in_process: bool,
+    pub(super) sessions: bool,
     pub(super) name: &'a Arc<str>,
 }
 
 impl<'a> Chosen<'a> {
     fn new(worker: WorkerId, of: &'a Worker) -> Self {
-        Self { worker, in_process: of.announced.in_process, name: &of.announced.name }
+        let Announcement { in_process, sessions, name, .. } = &of.announced;
+        Self { worker, in_process: *in_process, sessions: *sessions, name }
     }
 }

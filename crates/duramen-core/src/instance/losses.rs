@@ -26,20 +26,18 @@ impl Instance {
     /// A dispatch of its episode counts; says how many do now, or `None` when it is held.
     pub(crate) fn count_episode(&mut self, out: &Out, cause: LossCause, ledger: &mut Ledger) -> Option<usize> {
         count(&mut self.tail.losses, out, cause, ledger);
-        planted!(CountNotWritten => return Some(self.tail.losses.as_ref().map_or(0, |losses| losses.all.len())));
+        let losses = self.tail.losses.clone().expect("one was just counted");
+        let (many, held) = (losses.all.len(), losses.held.is_some());
+        planted!(CountNotWritten => return (!held).then_some(many));
         ledger.touch(self);
-        let losses = self.tail.losses.as_ref().expect("one was just counted");
-        if losses.held.is_none() {
-            return Some(losses.all.len());
-        }
-        ledger.hold_item(HeldItem {
+        ledger.counted(HeldItem {
             instance: self.id.clone(),
             key: HeldKey::Episode(self.run()),
             name: self.name.clone(),
             version: self.version.clone(),
-            losses: losses.clone(),
+            losses,
         });
-        None
+        (!held).then_some(many)
     }
 
     /// The same for one of its tasks; `None` too when that is no longer open.
@@ -54,19 +52,16 @@ impl Instance {
         count(&mut task.losses, out, cause, ledger);
         let task = task.clone();
         let losses = task.losses.clone().expect("one was just counted");
-        let count = losses.all.len();
-        let held = losses.held.is_some();
-        if held {
-            ledger.hold_item(HeldItem {
-                instance: self.id.clone(),
-                key: HeldKey::Task(self.birth(), number),
-                name: task.name.as_str().into(),
-                version: task.runs_as.as_deref().map(Into::into),
-                losses,
-            });
-        }
+        let (many, held) = (losses.all.len(), losses.held.is_some());
+        ledger.counted(HeldItem {
+            instance: self.id.clone(),
+            key: HeldKey::Task(self.birth(), number),
+            name: task.name.as_str().into(),
+            version: task.runs_as.as_deref().map(Into::into),
+            losses,
+        });
         self.write_losses(task, ledger);
-        (!held).then_some(count)
+        (!held).then_some(many)
     }
 
     fn write_losses(&mut self, task: Task, ledger: &mut Ledger) {

@@ -40,6 +40,23 @@ pub struct HeldItem {
     pub losses: Losses,
 }
 
+/// A dispatch that has counted against an item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counted {
+    /// The instance that the item belongs to.
+    pub instance: InstanceId,
+    /// Which of the instance's items.
+    pub key: HeldKey,
+    /// The function that was to run.
+    pub name: Arc<str>,
+    /// The dispatch.
+    pub loss: Loss,
+    /// How many count by now.
+    pub count: usize,
+    /// Whether the item is held from now on.
+    pub held: bool,
+}
+
 /// Names a held item among those of its instance, for as long as it is open. As text it is `episode-` and the run,
 /// or `activity-`, the birth and the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,10 +142,18 @@ impl Ledger {
         }
     }
 
-    /// An item is held from now on.
-    pub(crate) fn hold_item(&mut self, item: HeldItem) {
-        self.held_items.insert(item);
-        self.held_items.touched = self.number;
+    /// One more dispatch counts against an item, which may be held from now on.
+    pub(crate) fn counted(&mut self, item: HeldItem) {
+        let Losses { all, held } = &item.losses;
+        let (count, held) = (all.len(), held.is_some());
+        if let Some(loss) = all.last() {
+            let (instance, name, loss) = (item.instance.clone(), item.name.clone(), loss.clone());
+            self.out.push(Effect::Counted(Counted { instance, key: item.key, name, loss, count, held }));
+        }
+        if held {
+            self.held_items.insert(item);
+            self.held_items.touched = self.number;
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Out {
     /// What the worker calls itself.
     pub(crate) name: Arc<str>,
     pub(crate) in_process: bool,
+    /// Whether the worker keeps the session.
+    pub(crate) sessions: bool,
     pub(crate) since: Time,
 }
 
@@ -220,7 +222,7 @@ impl Ledger {
         let out = self.recall(token)?;
         self.out.push(Effect::Freed(out.worker, out.item.kind()));
         if let Item::Episode { run, .. } = &out.item
-            && out.in_process
+            && out.sessions
         {
             self.out.push(Effect::EndSession(out.worker, *run));
         }

@@ -20,7 +20,7 @@ mod waits;
 mod work;
 
 pub use footprint::Footprint;
-pub use held::{HeldItem, HeldKey, NoHeldKey, Verdict};
+pub use held::{Counted, HeldItem, HeldKey, NoHeldKey, Verdict};
 pub(crate) use ledger::{Ledger, Out, Wake};
 pub use returns::{Departure, InFlight};
 
@@ -111,6 +111,8 @@ pub enum Effect {
     Message(PairMark, Bytes),
     /// Tell the partition that owns the source slot what has been taken.
     Acknowledge(PairMark),
+    /// Note that a dispatch has counted against an item: for the log.
+    Counted(Counted),
 }
 
 /// The state machine.

@@ -69,10 +69,10 @@ impl Partition {
     }
 
     fn put_out(&mut self, token: Token, grant: Grant) {
-        let Grant { item, worker, in_process, name } = grant;
+        let Grant { item, worker, in_process, sessions, name } = grant;
         let kind = item.kind();
         let in_process = in_process && kind == WorkKind::Orchestrator;
-        let out = Out { item, worker, name, in_process, since: self.ledger.now };
+        let out = Out { item, worker, name, in_process, sessions, since: self.ledger.now };
         match kind {
             WorkKind::Orchestrator => self.ledger.episodes.insert(token, out),
             WorkKind::Activity => self.ledger.activities.insert(token, out),
@@ -164,8 +164,7 @@ impl Partition {
             instance.take_back();
             return instance.offer_if_due(&mut self.ledger);
         }
-        // Only workers in this process keep sessions.
-        let session = out.in_process.then_some(out.worker);
+        let session = out.sessions.then_some(out.worker);
         instance.answer(response, session, &mut self.ledger);
         if instance.session.is_some() {
             let chunk = self.config.settings.history_chunk;

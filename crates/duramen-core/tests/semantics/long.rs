@@ -108,6 +108,24 @@ fn a_worker_without_the_session_gets_all_of_it() {
     }
 }
 
+/// A worker elsewhere that keeps sessions is shown a past once; with its connection they are gone.
+#[test]
+fn a_remote_worker_that_keeps_sessions_is_shown_what_is_new() {
+    let mut hub = long(Mode::Plain);
+    hub.leave(WORKER);
+    hub.join(WorkerId(2), remote_with_sessions());
+    start(&mut hub);
+    assert!(hub.episodes.len() > STEPS);
+    // The first episode of each instance has an empty past.
+    assert!(hub.episodes.iter().all(|work| work.past.as_ref().is_none_or(Vec::is_empty)));
+    hub.leave(WorkerId(2));
+    hub.join(WorkerId(3), remote_with_sessions());
+    let before = hub.episodes.len();
+    hub.raise("l", "go", Some("on"));
+    assert_eq!(hub.outcome("l"), "COMPLETED 60 steps, on");
+    assert_eq!(hub.episodes[before].past.as_ref().map(Vec::len), Some(EVENTS));
+}
+
 /// The worker has lost its session between two episodes.
 #[test]
 fn a_worker_that_asks_for_the_history_gets_it() {

@@ -124,15 +124,15 @@ fn storm(seed: u64, mode: Mode) {
                         here.push(worker);
                         let room = 1 + dice.roll(4) as usize;
                         let in_process = worker != WORKERS[2] && dice.roll(2) == 0;
-                        hub.join(
-                            worker,
-                            Announcement {
-                                in_process,
-                                orchestrators: room,
-                                activities: room,
-                                ..Announcement::default()
-                            },
-                        );
+                        let sessions = in_process || worker == WORKERS[1];
+                        let announcement = Announcement {
+                            in_process,
+                            sessions,
+                            orchestrators: room,
+                            activities: room,
+                            ..Announcement::default()
+                        };
+                        hub.join(worker, announcement);
                     }
                 }
             }

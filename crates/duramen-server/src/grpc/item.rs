@@ -1,11 +1,15 @@
 //! A work item as the protocol sends it.
 
 use bytes::Bytes;
+use duramen_core::wire;
 use duramen_core::work::{ActivityWork, OrchestratorWork, Work, WorkItem};
+use duramen_proto::Value;
 use duramen_proto::history_event::EventType;
 use duramen_proto::raw::{self, WorkRequest};
+use duramen_proto::value::Kind;
 use duramen_proto::{ActivityRequest, Duration, HistoryEvent, OrchestrationInstance, OrchestratorEntityParameters};
 use prost::Message as _;
+use std::collections::BTreeMap;
 
 /// Bytes of past events above which a worker that streams histories fetches them.
 const STREAMED_BYTES: usize = 1 << 20;
@@ -17,20 +21,29 @@ pub(super) struct Parcel {
     pub(super) past: Option<Vec<Bytes>>,
 }
 
-/// Builds the message for a worker that streams histories or does not.
-pub(super) fn parcel(item: WorkItem, streams: bool) -> Parcel {
+/// What a worker can do with an item.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Abilities {
+    /// It fetches long histories.
+    pub(super) streams_history: bool,
+    /// It is one of Duramen's: it keeps sessions, and receives messages of any size.
+    pub(super) sessions: bool,
+}
+
+/// Builds the message for a worker.
+pub(super) fn parcel(item: WorkItem, can: Abilities) -> Parcel {
     let completion_token = item.token.to_string();
     let (request, past) = match item.work {
-        Work::Orchestrator(work) => orchestrator(work, streams),
-        Work::Activity(work) => (WorkRequest::ActivityRequest(activity(work)), None),
+        Work::Orchestrator(work) => orchestrator(work, can),
+        Work::Activity(work) => (WorkRequest::ActivityRequest(activity(work, can)), None),
     };
     Parcel { message: raw::WorkItem { request: Some(request), completion_token }, past }
 }
 
-fn orchestrator(work: OrchestratorWork, streams: bool) -> (WorkRequest, Option<Vec<Bytes>>) {
-    // Only workers in the hub's process hold sessions, so the past is always with the item.
+fn orchestrator(work: OrchestratorWork, can: Abilities) -> (WorkRequest, Option<Vec<Bytes>>) {
+    let properties = if can.sessions { properties(&work) } else { BTreeMap::new() };
     let mut past_events = work.past.unwrap_or_default();
-    let streamed = streams && past_events.iter().map(Bytes::len).sum::<usize>() > STREAMED_BYTES;
+    let streamed = can.streams_history && past_events.iter().map(Bytes::len).sum::<usize>() > STREAMED_BYTES;
     let past = streamed.then(|| std::mem::take(&mut past_events));
     let request = raw::OrchestratorRequest {
         instance_id: work.instance.to_string(),
@@ -42,13 +55,22 @@ fn orchestrator(work: OrchestratorWork, streams: bool) -> (WorkRequest, Option<V
             entity_message_reorder_window: Some(Duration::default()),
         }),
         requires_history_streaming: streamed,
+        properties,
         orchestration_trace_context: Some(work.trace).filter(|trace| !trace.is_empty()),
-        ..raw::OrchestratorRequest::default()
     };
     (WorkRequest::OrchestratorRequest(request), past)
 }
 
-fn activity(work: ActivityWork) -> ActivityRequest {
+/// What only Duramen's own workers look at.
+fn properties(work: &OrchestratorWork) -> BTreeMap<String, Value> {
+    let entry = |name: &str, kind| (name.to_owned(), Value { kind: Some(kind) });
+    let session = entry(wire::SESSION, Kind::StringValue(wire::session_text(&work.session)));
+    let name = entry(wire::ORCHESTRATOR, Kind::StringValue(work.name.to_string()));
+    let without_past = work.past.is_none().then(|| entry(wire::INCLUDE_STATE, Kind::BoolValue(false)));
+    [session, name].into_iter().chain(without_past).collect()
+}
+
+fn activity(work: ActivityWork, can: Abilities) -> ActivityRequest {
     // What the store holds was encoded here, and its checksums have been looked at.
     let event = HistoryEvent::decode(work.scheduled).expect("a stored history event parses");
     let Some(EventType::TaskScheduled(scheduled)) = event.event_type else {
@@ -56,7 +78,8 @@ fn activity(work: ActivityWork) -> ActivityRequest {
     };
     ActivityRequest {
         name: scheduled.name,
-        version: scheduled.version,
+        // SDKs take an absent version for absent; Duramen's worker shows its authors what it stands for.
+        version: scheduled.version.or(work.orchestration_version.filter(|_| can.sessions).map(|of| of.to_string())),
         input: scheduled.input,
         orchestration_instance: Some(OrchestrationInstance {
             instance_id: work.instance.to_string(),

@@ -1,9 +1,10 @@
 //! The stream of a worker: one end is the hub's link, the other is the body of GetWorkItems.
 
+use super::GrpcOptions;
 use super::desk::Desk;
 use super::history::Past;
+use super::item::{self, Abilities};
 use super::parts::Parts;
-use super::{GrpcOptions, item};
 use duramen_core::ids::Run;
 use duramen_core::limits::SEND_WINDOW;
 use duramen_core::work::{Announcement, Answer, Work, WorkItem, WorkKind, WorkerId};
@@ -25,8 +26,7 @@ use tonic::Status;
 pub(super) struct WorkerStream {
     /// For the log: what the worker calls itself.
     name: String,
-    /// Whether it fetches long histories.
-    streams_history: bool,
+    can: Abilities,
     /// What the hub has sent and the connection has not taken: never more than the worker has room for.
     queue: mpsc::UnboundedSender<Sent>,
     attachment: Mutex<Option<Attachment>>,
@@ -92,7 +92,7 @@ impl WorkerLink for Link {
         }
     }
 
-    /// A worker in another process holds none.
+    /// The protocol has no word for it. A session that has ended is never named again, and goes in time.
     fn end_session(&self, _: Run) {}
 
     fn closed(&self, reason: &str) {
@@ -119,19 +119,19 @@ pub(super) struct Items {
 /// How a worker is connected.
 pub(super) struct Arrival {
     pub(super) name: String,
-    pub(super) streams_history: bool,
+    pub(super) can: Abilities,
     pub(super) announcement: Announcement,
 }
 
 impl Items {
     /// Connects a worker to the hub.
     pub(super) fn connect(desk: Arc<Desk>, arrival: Arrival, options: GrpcOptions) -> Self {
-        let Arrival { name, streams_history, announcement } = arrival;
+        let Arrival { name, can, announcement } = arrival;
         tracing::info!(worker = name, "a worker has connected");
         let (queue, sent) = mpsc::unbounded_channel();
         let stream = Arc::new(WorkerStream {
             name,
-            streams_history,
+            can,
             queue,
             attachment: Mutex::default(),
             parts: Mutex::default(),
@@ -165,16 +165,16 @@ impl Items {
     /// The message for an item, or nothing if it does not fit: then it is given back, later and later.
     fn message(&self, item: WorkItem) -> Option<raw::WorkItem> {
         let (token, instance) = (item.token, instance(&item.work).to_string());
-        let parcel = item::parcel(item, self.stream.streams_history);
+        let parcel = item::parcel(item, self.stream.can);
         let bytes = parcel.message.encoded_len();
-        if bytes > self.options.inline_item_bytes {
+        if bytes > self.options.inline_item_bytes && !self.stream.can.sessions {
             let limit = self.options.inline_item_bytes;
             let reason = format!("it has {bytes} bytes, and this worker takes {limit} at most in one message");
             tracing::warn!(instance, worker = self.stream.name, "a work item waits for another worker: {reason}");
             self.desk.answer(token, Answer::Abandoned(token, reason));
             return None;
         }
-        if bytes > self.options.inline_item_bytes / 2 {
+        if bytes > self.options.inline_item_bytes / 2 && !self.stream.can.sessions {
             tracing::info!(instance, bytes, "a work item is over half of what goes to a worker in one message");
         }
         if let (Some(events), Some(WorkRequest::OrchestratorRequest(request))) = (parcel.past, &parcel.message.request)

@@ -2,9 +2,11 @@
 
 use super::call;
 use super::desk::parse;
+use super::item::Abilities;
 use super::parts::is_whole;
 use super::service::Service;
 use super::stream::{Arrival, Items};
+use duramen_core::wire;
 use duramen_core::work::{Announcement, Answer, Filters};
 use duramen_hub::BareAnswer;
 use duramen_proto::{ActivityResponse, GetWorkItemsRequest, OrchestratorResponse, WorkItemFilters, WorkerCapability};
@@ -17,16 +19,18 @@ impl Service {
         let desk = self.desk(request.metadata()).await?;
         let connection = call::connection(&request);
         let name = call::worker_name(request.metadata()).unwrap_or("without a name").to_owned();
+        let sessions = request.metadata().contains_key(wire::KEEPS_SESSIONS);
         let asked = request.into_inner();
         let streams_history = asked.capabilities().any(|can| can == WorkerCapability::HistoryStreaming);
+        let can = Abilities { streams_history, sessions };
         let announcement = Announcement {
             in_process: false,
+            sessions: can.sessions,
             orchestrators: room(asked.max_concurrent_orchestration_work_items),
             activities: room(asked.max_concurrent_activity_work_items),
             filters: asked.work_item_filters.map(filters),
         };
-        let items =
-            Items::connect(Arc::clone(&desk), Arrival { name, streams_history, announcement }, self.options.clone());
+        let items = Items::connect(Arc::clone(&desk), Arrival { name, can, announcement }, self.options.clone());
         connection.joined(items.stream(), &desk);
         Ok(items)
     }

@@ -116,7 +116,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) async fn join(mut client: Client, request: GetWorkItemsRequest) -> Self {
+    pub(crate) async fn join(mut client: Client, request: impl tonic::IntoRequest<GetWorkItemsRequest>) -> Self {
         let stream = client.get_work_items(request).await.expect("it may have work").into_inner();
         Self { client, stream, shows_tokens: true }
     }

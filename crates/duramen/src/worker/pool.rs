@@ -79,6 +79,7 @@ impl Pool {
     pub(super) fn announcement(&self) -> Announcement {
         Announcement {
             in_process: self.options.in_process,
+            sessions: true,
             orchestrators: self.options.orchestrators,
             activities: self.options.activities,
             filters: self.app.filters(),

@@ -138,11 +138,17 @@ const AUDITOR: PartitionId = PartitionId(u32::MAX);
 
 /// A worker in the hub's process, with room for everything.
 pub fn in_process() -> Announcement {
-    Announcement { in_process: true, orchestrators: 1_000, activities: 20_000, ..Announcement::default() }
+    let (in_process, sessions) = (true, true);
+    Announcement { in_process, sessions, orchestrators: 1_000, activities: 20_000, ..Announcement::default() }
 }
 
-/// The same elsewhere.
+/// The same elsewhere, as most SDKs are.
 pub fn remote() -> Announcement {
+    Announcement { in_process: false, sessions: false, ..in_process() }
+}
+
+/// The same elsewhere, with sessions.
+pub fn remote_with_sessions() -> Announcement {
     Announcement { in_process: false, ..in_process() }
 }
 
@@ -408,6 +414,7 @@ impl Hub {
                     self.backend.timers(id, slots, window);
                 }
                 Effect::Offer(offer) => self.dispatcher.offer(id, offer, self.now),
+                Effect::Counted(_) => {}
                 Effect::Work(worker, item) => {
                     self.dispatcher.handed(worker, &item);
                     self.hand_over(worker, item);

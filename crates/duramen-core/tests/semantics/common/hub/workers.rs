@@ -108,7 +108,7 @@ impl Hub {
                     audit::episode(work, &past);
                 }
                 let response = script::episode(&self.script, work, &past);
-                let keeps = self.workers.get(&worker).is_some_and(|worker| worker.announcement.in_process);
+                let keeps = self.workers.get(&worker).is_some_and(|worker| worker.announcement.sessions);
                 if keeps && !response.requires_history {
                     let mut history = past;
                     script::remember(&mut history, &work.new, &response);
