@@ -11,6 +11,7 @@ mod workers;
 
 use crate::ids::{Birth, Epoch, InstanceId, PartitionId, Run, Token};
 use crate::limits::UNSHOWN_PAUSE;
+use crate::partition::HeldKey;
 use crate::time::Time;
 use crate::work::{Announcement, Answer, ItemBytes, WorkItem, WorkKind, WorkerId};
 use alloc::collections::BTreeMap;
@@ -65,6 +66,11 @@ impl Item {
             Self::Episode { run, .. } => run.epoch(),
             Self::Task { birth, .. } => birth.epoch(),
         }
+    }
+
+    /// Names it among the items of its instance.
+    pub fn key(&self) -> HeldKey {
+        HeldKey::of(self)
     }
 
     /// The instance that it belongs to.

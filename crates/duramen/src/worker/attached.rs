@@ -14,6 +14,10 @@ impl WorkerLink for Link {
         Link::end_session(self, run);
     }
 
+    fn drained(&self) {
+        Link::closed(self, "the worker was drained");
+    }
+
     fn closed(&self, reason: &str) {
         Link::closed(self, reason);
     }
