@@ -11,7 +11,7 @@ use duramen_proto::{ActivityRequest, Duration, HistoryEvent, OrchestrationInstan
 use prost::Message as _;
 use std::collections::BTreeMap;
 
-/// Bytes of past events above which a worker that streams histories fetches them.
+/// Bytes of events above which a worker that streams histories fetches the past ones.
 const STREAMED_BYTES: usize = 1 << 20;
 
 /// An item ready to be sent.
@@ -43,7 +43,8 @@ pub(super) fn parcel(item: WorkItem, can: Abilities) -> Parcel {
 fn orchestrator(work: OrchestratorWork, can: Abilities) -> (WorkRequest, Option<Vec<Bytes>>) {
     let properties = if can.sessions { properties(&work) } else { BTreeMap::new() };
     let mut past_events = work.past.unwrap_or_default();
-    let streamed = can.streams_history && past_events.iter().map(Bytes::len).sum::<usize>() > STREAMED_BYTES;
+    let bytes = past_events.iter().chain(&work.new).map(Bytes::len).sum::<usize>();
+    let streamed = can.streams_history && !past_events.is_empty() && bytes > STREAMED_BYTES;
     let past = streamed.then(|| std::mem::take(&mut past_events));
     let request = raw::OrchestratorRequest {
         instance_id: work.instance.to_string(),

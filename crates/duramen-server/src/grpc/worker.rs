@@ -29,6 +29,9 @@ impl Service {
             orchestrators: room(asked.max_concurrent_orchestration_work_items),
             activities: room(asked.max_concurrent_activity_work_items),
             filters: asked.work_item_filters.map(filters),
+            name: name.as_str().into(),
+            item_bytes: (!can.sessions).then_some(self.options.inline_item_bytes),
+            streams_history,
         };
         let items = Items::connect(Arc::clone(&desk), Arrival { name, can, announcement }, self.options.clone());
         connection.joined(items.stream(), &desk);
