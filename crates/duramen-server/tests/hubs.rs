@@ -144,6 +144,8 @@ async fn shutdown_stops_every_hub_and_lets_none_open_again() {
 struct Busy(mpsc::UnboundedSender<WorkItem>);
 
 impl WorkerLink for Busy {
+    fn drained(&self) {}
+
     fn deliver(&self, items: Vec<WorkItem>) {
         items.into_iter().for_each(|item| drop(self.0.send(item)));
     }

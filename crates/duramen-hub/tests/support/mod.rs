@@ -128,6 +128,10 @@ impl WorkerLink for Link {
         let _ = self.ended.send(run);
     }
 
+    fn drained(&self) {
+        self.closed("drained");
+    }
+
     fn closed(&self, reason: &str) {
         let _ = self.closed.send(reason.to_owned());
         let _ = self.to.send(Told::Stop);

@@ -4,6 +4,7 @@ use super::{Link, Worker};
 use duramen_core::ids::Run;
 use duramen_core::work::WorkItem;
 use duramen_hub::{Hub, WorkerLink};
+use std::sync::Arc;
 
 impl WorkerLink for Link {
     fn deliver(&self, items: Vec<WorkItem>) {
@@ -26,7 +27,9 @@ impl WorkerLink for Link {
 impl Worker {
     /// Attaches the worker to a hub; it takes work from now on.
     pub fn attach_to(&self, hub: &Hub) {
-        let attachment = hub.attach(Box::new(self.link()), self.announcement());
-        self.attach(move |answers| attachment.answer(answers));
+        let attachment = Arc::new(hub.attach(Box::new(self.link()), self.announcement()));
+        let drained = Arc::clone(&attachment);
+        let send = Box::new(move |answers| attachment.answer(answers));
+        self.pool.outbox.attach(send, Some(Box::new(move || drained.drain())));
     }
 }

@@ -62,7 +62,7 @@ impl Worker {
     /// Says where answers go; those that are already there go at once. What is given is dropped when
     /// the worker stops: own the hub's attachment in it, and that detaches the worker.
     pub fn attach(&self, send: impl Fn(Vec<Answer>) + Send + Sync + 'static) {
-        self.pool.outbox.attach(Box::new(send));
+        self.pool.outbox.attach(Box::new(send), None);
     }
 
     /// Takes no more work, waits for what is in hand, at most [`WorkerOptions::drain`], and detaches.

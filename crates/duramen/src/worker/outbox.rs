@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 type Send = Box<dyn Fn(Vec<Answer>) + core::marker::Send + Sync>;
+type Tell = Box<dyn Fn() + core::marker::Send + Sync>;
 
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -21,17 +22,20 @@ pub(super) struct Outbox {
 #[derive(Default)]
 struct Target {
     send: Option<Arc<Send>>,
+    /// Tells the hub that the worker takes nothing more.
+    drain: Option<Tell>,
     /// Answers from before the attachment was known.
     early: Vec<Answer>,
     closed: bool,
 }
 
 impl Outbox {
-    pub(super) fn attach(&self, send: Send) {
+    pub(super) fn attach(&self, send: Send, drain: Option<Tell>) {
         let mut target = lock(&self.target);
         if target.closed {
             return;
         }
+        target.drain = drain;
         let early = std::mem::take(&mut target.early);
         let send = Arc::new(send);
         target.send = Some(Arc::clone(&send));
@@ -46,9 +50,9 @@ impl Outbox {
         let mut target = lock(&self.target);
         target.closed = true;
         target.early.clear();
-        let send = target.send.take();
+        let (send, drain) = (target.send.take(), target.drain.take());
         drop(target);
-        drop(send);
+        drop((send, drain));
     }
 
     /// So many items came.
@@ -95,6 +99,9 @@ impl Outbox {
 
     pub(super) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        if let Some(drain) = &lock(&self.target).drain {
+            drain();
+        }
     }
 
     pub(super) fn is_draining(&self) -> bool {
