@@ -1,8 +1,8 @@
 //! Dispatches that count against the items of an instance (see `partition::held`).
 
 use super::{Instance, task_item};
-use crate::checkpoint::{Change, Loss, LossCause, Losses, Task};
-use crate::partition::{HeldItem, HeldKey, Ledger, Out};
+use crate::checkpoint::{Change, Loss, Losses, Task};
+use crate::partition::{HeldItem, HeldKey, Ledger, Lost, Out};
 use crate::planted::{self, Bug, planted};
 use crate::work::ItemBytes;
 use alloc::string::ToString;
@@ -24,8 +24,8 @@ impl Instance {
     }
 
     /// A dispatch of its episode counts; says how many do now, or `None` when it is held.
-    pub(crate) fn count_episode(&mut self, out: &Out, cause: LossCause, ledger: &mut Ledger) -> Option<usize> {
-        count(&mut self.tail.losses, out, cause, ledger);
+    pub(crate) fn count_episode(&mut self, out: &Out, lost: Lost, ledger: &mut Ledger) -> Option<usize> {
+        count(&mut self.tail.losses, out, lost, ledger);
         let losses = self.tail.losses.clone().expect("one was just counted");
         let (many, held) = (losses.all.len(), losses.held.is_some());
         planted!(CountNotWritten => return (!held).then_some(many));
@@ -41,15 +41,9 @@ impl Instance {
     }
 
     /// The same for one of its tasks; `None` too when that is no longer open.
-    pub(crate) fn count_task(
-        &mut self,
-        number: u64,
-        out: &Out,
-        cause: LossCause,
-        ledger: &mut Ledger,
-    ) -> Option<usize> {
+    pub(crate) fn count_task(&mut self, number: u64, (out, lost): (&Out, Lost), ledger: &mut Ledger) -> Option<usize> {
         let task = self.tasks.get_mut(&number)?;
-        count(&mut task.losses, out, cause, ledger);
+        count(&mut task.losses, out, lost, ledger);
         let task = task.clone();
         let losses = task.losses.clone().expect("one was just counted");
         let (many, held) = (losses.all.len(), losses.held.is_some());
@@ -87,13 +81,13 @@ pub(crate) fn is_held(losses: Option<&Losses>) -> bool {
 }
 
 /// One more dispatch counts against an item.
-fn count(losses: &mut Option<Losses>, out: &Out, cause: LossCause, ledger: &Ledger) {
+fn count(losses: &mut Option<Losses>, out: &Out, lost: Lost, ledger: &Ledger) {
     let losses = losses.get_or_insert_default();
     losses.all.push(Loss {
         worker: out.name.to_string(),
         given: Some(out.since.into()),
-        lost: Some(ledger.now.into()),
-        cause: cause.into(),
+        lost: Some(lost.at.into()),
+        cause: lost.cause.into(),
     });
     if losses.all.len() >= ledger.hold_after as usize {
         losses.held = Some(ledger.now.into());

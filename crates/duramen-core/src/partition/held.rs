@@ -8,7 +8,7 @@
 
 use super::ledger::Out;
 use super::requests::wrong_status;
-use super::residence::Deferred;
+use super::residence::{Deferred, Residence};
 use super::{Effect, Ledger, Partition};
 use crate::checkpoint::{Loss, LossCause, Losses};
 use crate::dispatch::Item;
@@ -16,6 +16,7 @@ use crate::event;
 use crate::history::rfc3339;
 use crate::ids::{Birth, InstanceId, Run};
 use crate::request::{Reply, RequestId};
+use crate::time::Time;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -55,6 +56,13 @@ pub struct Counted {
     pub count: usize,
     /// Whether the item is held from now on.
     pub held: bool,
+}
+
+/// How an item was lost, and when: the instance may have to be loaded before that is counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lost {
+    pub(crate) cause: LossCause,
+    pub(crate) at: Time,
 }
 
 /// Names a held item among those of its instance, for as long as it is open. As text it is `episode-` and the run,
@@ -171,15 +179,17 @@ impl Partition {
 
     /// A dispatch counts against an item that nobody has any more: gives how many do now, or `None` when there is
     /// nothing to offer again: it is held, or its instance has to be loaded first.
-    pub(super) fn count_loss(&mut self, out: &Out, cause: LossCause) -> Option<usize> {
+    pub(super) fn count_loss(&mut self, out: &Out, lost: Lost) -> Option<usize> {
         match &out.item {
-            Item::Episode { birth, .. } => self.instances.get_mut(birth)?.count_episode(out, cause, &mut self.ledger),
+            Item::Episode { birth, .. } => self.instances.get_mut(birth)?.count_episode(out, lost, &mut self.ledger),
             Item::Task { id, birth, number, .. } => {
-                let Some(instance) = self.instances.get_mut(birth) else {
-                    self.defer(id.clone(), Some(Deferred::Lost(out.clone(), cause)));
+                if !self.instances.contains_key(birth) && self.residence(id) == Residence::Elsewhere {
+                    self.defer(id.clone(), Some(Deferred::Lost(out.clone(), lost)));
                     return None;
-                };
-                instance.count_task(*number, out, cause, &mut self.ledger)
+                }
+                // One that is gone takes its tasks along.
+                let instance = self.instances.get_mut(birth)?;
+                instance.count_task(*number, (out, lost), &mut self.ledger)
             }
         }
     }

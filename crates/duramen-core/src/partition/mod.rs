@@ -20,6 +20,7 @@ mod waits;
 mod work;
 
 pub use footprint::Footprint;
+pub(crate) use held::Lost;
 pub use held::{Counted, HeldItem, HeldKey, NoHeldKey, Verdict};
 pub(crate) use ledger::{Ledger, Out, Wake};
 pub use returns::{Departure, InFlight};

@@ -18,7 +18,7 @@ pub(super) enum Deferred {
     /// A timer is due.
     Due(Birth, u64),
     /// A dispatch counts against a task.
-    Lost(super::ledger::Out, crate::checkpoint::LossCause),
+    Lost(super::ledger::Out, super::Lost),
     /// The pause of an item that came back is over.
     Offer(crate::dispatch::Item),
     /// The worker has had its time to answer a termination.
@@ -193,7 +193,7 @@ impl Partition {
             Deferred::Input(Input::Oversized(item, bytes, limit)) => self.fail_oversized(item, bytes, limit),
             Deferred::Input(_) => unreachable!("only inputs about one instance wait for it"),
             Deferred::Due(birth, number) => self.fire(birth, number),
-            Deferred::Lost(out, cause) => self.take_back(out, Return::Lost(cause)),
+            Deferred::Lost(out, lost) => self.take_back(out, Return::Lost(lost)),
             Deferred::Offer(item) => self.offer_again(item),
             Deferred::Terminate(birth) => self.end_unanswered(birth),
             Deferred::Pump(pair) => self.pump(pair),

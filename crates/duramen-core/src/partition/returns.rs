@@ -2,7 +2,7 @@
 
 use super::ledger::Out;
 use super::residence::{Deferred, Residence};
-use super::{Input, Partition, Wake};
+use super::{Input, Lost, Partition, Wake};
 use crate::checkpoint::LossCause;
 use crate::dispatch::Item;
 use crate::event;
@@ -34,7 +34,7 @@ impl Partition {
             self.take_back(
                 out,
                 match departure {
-                    Departure::Lost => Return::Lost(LossCause::Disconnected),
+                    Departure::Lost => self.lost(LossCause::Disconnected),
                     Departure::Left => Return::Left,
                 },
             );
@@ -45,6 +45,10 @@ impl Partition {
         });
     }
 
+    pub(super) fn lost(&self, cause: LossCause) -> Return {
+        Return::Lost(Lost { cause, at: self.ledger.now })
+    }
+
     /// Offers an item that came back unanswered again, later and later.
     pub(super) fn take_back(&mut self, out: Out, why: Return) {
         if let Item::Episode { birth, .. } = &out.item {
@@ -52,8 +56,8 @@ impl Partition {
             instance.take_back();
         }
         let counted = match why {
-            Return::Lost(cause) => match self.count_loss(&out, cause) {
-                Some(_) if cause == LossCause::WrittenOff => return,
+            Return::Lost(lost) => match self.count_loss(&out, lost) {
+                Some(_) if lost.cause == LossCause::WrittenOff => return,
                 Some(counted) => counted as u32,
                 None => return,
             },
@@ -107,7 +111,7 @@ impl Partition {
         while let Some(token) = self.overdue() {
             let out = self.ledger.revoke(token).expect("it was just found");
             self.ledger.keep_late(token, &out);
-            self.take_back(out, Return::Lost(LossCause::Overdue));
+            self.take_back(out, self.lost(LossCause::Overdue));
         }
     }
 
@@ -204,7 +208,7 @@ pub(super) enum Return {
     /// It does not fit its worker's connection.
     TooLarge(ItemBytes),
     /// That counts against it.
-    Lost(LossCause),
+    Lost(Lost),
 }
 
 impl Return {

@@ -189,6 +189,6 @@ impl Partition {
             instance.written_off = !planted::has(Bug::WrittenOffAgain);
             planted!(WrittenOffAgain => instance.offer_if_due(&mut self.ledger));
         }
-        self.take_back(out, Return::Lost(LossCause::WrittenOff));
+        self.take_back(out, self.lost(LossCause::WrittenOff));
     }
 }

@@ -183,7 +183,9 @@ impl Items {
                     "a work item is too large for a worker"
                 );
                 let seen = match kind {
-                    WorkKind::Orchestrator if self.stream.can.streams_history => ItemBytes { whole: 0, bare: bytes },
+                    WorkKind::Orchestrator if self.stream.can.streams_above.is_some() => {
+                        ItemBytes { whole: 0, bare: bytes }
+                    }
                     WorkKind::Orchestrator => ItemBytes { whole: bytes, bare: 0 },
                     WorkKind::Activity => ItemBytes { whole: bytes, bare: bytes },
                 };
