@@ -1,16 +1,38 @@
-//! A hub with a worker, and its store.
+//! A hub with a worker, and its store: in this process, or with the hub in a server's.
 
 use crate::drive::Caller;
+use crate::store::{Server, Store};
 use crate::{process, workloads};
 use duramen::prelude::*;
 use duramen::worker::WorkerOptions;
 use duramen::{Client, RunningWorker};
-use duramen_embedded::{Counters, Embedded};
+use duramen_embedded::Embedded;
 use duramen_hub::Hub;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+/// Where the hub is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this process.
+    Here,
+    /// In this process, which treats the worker as if it were in another.
+    HereByRemoteLink,
+    /// In a server, which is another process.
+    There,
+}
+
+impl Place {
+    pub(crate) fn mode(self) -> &'static str {
+        match self {
+            Self::Here => "embedded",
+            Self::HereByRemoteLink => "embedded, remote link",
+            Self::There => "remote",
+        }
+    }
+}
 
 pub(crate) struct Bench {
     hub: TaskHub,
@@ -20,12 +42,21 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// Opens a store with so many segments made ahead.
-    pub(crate) async fn open(folder: &Path, remote_link: bool, prepare: usize) -> Result<Self> {
-        let options = duramen_embedded::Options { prepare, ..Default::default() };
-        let store = Arc::new(Embedded::open(folder, options)?);
-        let hub = TaskHub::from(Hub::run(store.clone(), duramen_hub::Options::default()).await?);
+    pub(crate) async fn open(folder: &Path, place: Place, prepare: usize) -> Result<Self> {
+        let (hub, store) = match place {
+            Place::Here | Place::HereByRemoteLink => {
+                let options = duramen_embedded::Options { prepare, ..Default::default() };
+                let store = Arc::new(Embedded::open(folder, options)?);
+                let hub = Hub::run(store.clone(), duramen_hub::Options::default()).await?;
+                (TaskHub::from(hub), Store::Here(store))
+            }
+            Place::There => {
+                let server = Arc::new(Server::start(folder, prepare)?);
+                (TaskHub::connect(server.address()).await?, Store::There(server))
+            }
+        };
         let mut options = WorkerOptions::default();
-        options.in_process = !remote_link;
+        options.in_process = place == Place::Here;
         let worker = hub.run_worker_with(workloads::app(), options).await?;
         let caller = Caller::new(hub.client(), store);
         Ok(Self { hub, worker, caller })
@@ -35,17 +66,24 @@ impl Bench {
         &self.caller.client
     }
 
-    pub(crate) fn store(&self) -> &Embedded {
+    pub(crate) fn store(&self) -> &Store {
         &self.caller.store
     }
 
-    pub(crate) fn counters(&self) -> Counters {
-        self.store().counters()
+    /// Where the server listens, if there is one.
+    pub(crate) fn address(&self) -> Option<&str> {
+        match self.store() {
+            Store::Here(_) => None,
+            Store::There(server) => Some(server.address()),
+        }
     }
 
     pub(crate) async fn close(self) -> Result<()> {
         self.worker.shutdown().await?;
-        self.hub.shutdown().await
+        match &self.caller.store {
+            Store::Here(_) => self.hub.shutdown().await,
+            Store::There(server) => server.stop(),
+        }
     }
 }
 

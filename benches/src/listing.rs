@@ -1,8 +1,7 @@
 //! Pages of a long list.
 
-use crate::bench::{Bench, for_each, id, scramble};
+use crate::bench::{Bench, Place, for_each, id, scramble};
 use crate::latencies::Latencies;
-use crate::process;
 use crate::settled::{self, Settled};
 use crate::workloads::Quick;
 use duramen::Client;
@@ -45,8 +44,8 @@ pub(crate) struct Report {
 }
 
 impl List {
-    pub(crate) async fn run(self, folder: &Path) -> Result<Report> {
-        let bench = Bench::open(folder, false, 0).await?;
+    pub(crate) async fn run(self, folder: &Path, place: Place) -> Result<Report> {
+        let bench = Bench::open(folder, place, 0).await?;
         let client = bench.client().clone();
         let took = for_each("making", self.instances, AT_A_TIME, move |number| {
             let start = client.start(Quick, number.is_multiple_of(FAILS)).id(id(number));
@@ -62,6 +61,7 @@ impl List {
         let mut both = pages(bench.client(), |page| failed().prefix(prefix(page))).await?;
         let mut by_status = pages(bench.client(), |_| failed()).await?;
         let mut by_prefix = pages(bench.client(), |page| Filter::new().prefix(prefix(page))).await?;
+        let rss_mb = bench.store().figures()?.peak_rss_mb;
         bench.close().await?;
         Ok(Report {
             workload: format!("list {}", self.instances),
@@ -73,7 +73,7 @@ impl List {
             by_status_p99_ms: by_status.ms(990),
             by_prefix_p50_ms: by_prefix.ms(500),
             by_prefix_p99_ms: by_prefix.ms(990),
-            rss_mb: process::peak_rss_mb(),
+            rss_mb,
             settled,
         })
     }

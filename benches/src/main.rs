@@ -18,6 +18,7 @@
 mod bench;
 mod drive;
 mod floor;
+mod hello;
 mod latencies;
 mod listing;
 mod marks;
@@ -26,11 +27,14 @@ mod parked;
 mod process;
 mod purging;
 mod report;
+mod server;
 mod settled;
+mod store;
 mod timers;
+mod waiters;
 mod workloads;
 
-use bench::Bench;
+use bench::{Bench, Place};
 use clap::Parser;
 use duramen::prelude::*;
 use duramen_embedded::SegmentSizes;
@@ -39,11 +43,17 @@ use minutes::Minutes;
 use parked::Parked;
 use purging::Purge;
 use report::Report;
+use server::Serve;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use timers::Timers;
+use waiters::Waiters;
 use workloads::Workload;
+
+/// As in the `duramen` binary: memory that is free goes back to the system, whatever its neighbours do.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How fast durable functions run.
 ///
@@ -65,13 +75,16 @@ struct Arguments {
     /// Treat the worker as if it were in another process: nothing leaves before it is on disk
     #[arg(long, global = true)]
     remote_link: bool,
+    /// Put the hub into a server, which is another process
+    #[arg(long, global = true, conflicts_with = "remote_link")]
+    remote: bool,
     /// Print one line of JSON
     #[arg(long, global = true)]
     json: bool,
 }
 
 /// What is measured.
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
+#[derive(Clone, Debug, clap::Subcommand)]
 enum Measured {
     #[command(flatten)]
     Load(Workload),
@@ -85,6 +98,11 @@ enum Measured {
     /// N instances that have ended are purged while `latency` runs: how much later its results come, and how much
     /// smaller the store is
     Purge(Purge),
+    /// N calls that wait over 100 connections to a server, and 200 workers without work, beside `latency`
+    Waiters(Waiters),
+    /// The server of a remote run
+    #[command(hide = true)]
+    Serve(Serve),
 }
 
 /// Said on standard error around the measured time; a test looks for both among the system calls.
@@ -98,6 +116,9 @@ async fn main() -> ExitCode {
     if let Measured::Parked(parked @ Parked { phase: Some(phase), .. }) = arguments.measured {
         return shown(parked.phase(phase).await);
     }
+    if let Measured::Serve(serve) = arguments.measured {
+        return shown(serve.run().await.map(|()| String::new()));
+    }
     let home = std::env::var_os("DURAMEN_BENCH_DIR").map_or_else(|| PathBuf::from("bench-data"), PathBuf::from);
     let folder = home.join(format!("bench-{}", std::process::id()));
     let outcome = run(&arguments, &folder).await;
@@ -109,6 +130,7 @@ async fn main() -> ExitCode {
 
 fn shown(outcome: Result<String>) -> ExitCode {
     match outcome {
+        Ok(report) if report.is_empty() => {}
         Ok(report) => println!("{}", report.trim_end()),
         Err(error) => {
             eprintln!("failed: {error}");
@@ -120,13 +142,27 @@ fn shown(outcome: Result<String>) -> ExitCode {
 
 async fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
     std::fs::create_dir_all(folder)?;
-    let (json, hub) = (arguments.json, folder.join("hub"));
-    match arguments.measured {
-        Measured::Load(workload) => Ok(text(&measure(arguments, workload, folder).await?, json)),
+    let (json, hub, place) = (arguments.json, folder.join("hub"), arguments.place());
+    match &arguments.measured {
+        Measured::Load(workload) => Ok(text(&measure(arguments, *workload, folder).await?, json)),
+        Measured::Parked(_) if place != Place::Here => Err(Error::msg("`parked` measures a hub in its own process")),
         Measured::Parked(parked) => Ok(text(&parked.run(&hub)?, json)),
-        Measured::Timers(timers) => Ok(text(&timers.run(&hub).await?, json)),
-        Measured::List(list) => Ok(text(&list.run(&hub).await?, json)),
-        Measured::Purge(purge) => Ok(text(&purge.run(&hub, arguments.seconds.unwrap_or(10)).await?, json)),
+        Measured::Timers(timers) => Ok(text(&timers.run(&hub, place).await?, json)),
+        Measured::List(list) => Ok(text(&list.run(&hub, place).await?, json)),
+        Measured::Purge(purge) => Ok(text(&purge.run(&hub, place, arguments.seconds.unwrap_or(10)).await?, json)),
+        // It measures a server whether it is told so or not.
+        Measured::Waiters(waiters) => Ok(text(&waiters.run(&hub, arguments.seconds.unwrap_or(10)).await?, json)),
+        Measured::Serve(_) => unreachable!("a server is told apart before"),
+    }
+}
+
+impl Arguments {
+    fn place(&self) -> Place {
+        match (self.remote, self.remote_link) {
+            (true, _) => Place::There,
+            (false, true) => Place::HereByRemoteLink,
+            (false, false) => Place::Here,
+        }
     }
 }
 
@@ -145,13 +181,17 @@ async fn measure(arguments: &Arguments, workload: Workload, folder: &Path) -> Re
     let warm = warm_up(arguments, workload, concurrency, limit, &folder.join("warm-up")).await?;
     let mut floor = floor::measure(folder, warm.record)?;
 
-    let bench = Bench::open(&folder.join("hub"), arguments.remote_link, warm.segments(limit)).await?;
+    let bench = Bench::open(&folder.join("hub"), arguments.place(), warm.segments(limit)).await?;
+    let mut calls = match bench.address() {
+        Some(address) => Some(hello::measure(address).await?),
+        None => None,
+    };
     bench.caller.drive(workload.small(), concurrency, Duration::ZERO).await?;
     eprintln!("{MEASURING} {workload}, {concurrency} at a time");
-    let (before, cpu_before) = (bench.counters(), process::cpu());
+    let (before, cpu_before) = (bench.store().figures()?, process::cpu());
     let minutes = arguments.minutes.map(|minutes| Minutes::watch(bench.caller.done.clone(), minutes));
     let mut seen = bench.caller.drive(workload, concurrency, limit).await?;
-    let (after, cpu_after) = (bench.counters(), process::cpu());
+    let (after, cpu_after) = (bench.store().figures()?, process::cpu());
     eprintln!("{MEASURED}");
     let settled = settled::wait(bench.store()).await?;
     let minutes = match minutes {
@@ -160,6 +200,14 @@ async fn measure(arguments: &Arguments, workload: Workload, folder: &Path) -> Re
     };
     let ends = marks::take_ends();
     let rss_mb = process::peak_rss_mb();
+    if let (Some(calls), Some(address)) = (&mut calls, bench.address()) {
+        calls.append(hello::measure(address).await?);
+    }
+    let server = calls.map(|mut calls| report::Server {
+        call_p50_us: calls.per_mille(500).as_secs_f64() * 1e6,
+        server_cpu_s: (after.cpu - before.cpu).as_secs_f64(),
+        server_rss_mb: after.peak_rss_mb,
+    });
     bench.close().await?;
 
     let (written_bytes, syncs) = (after.written_bytes - before.written_bytes, after.syncs - before.syncs);
@@ -169,7 +217,7 @@ async fn measure(arguments: &Arguments, workload: Workload, folder: &Path) -> Re
     let count = seen.latencies.len() as f64;
     Ok(Report {
         workload: workload.to_string(),
-        mode: if arguments.remote_link { "embedded, remote link" } else { "embedded" },
+        mode: arguments.place().mode(),
         concurrency,
         seconds,
         orchestrations_per_s: count / seconds,
@@ -183,6 +231,9 @@ async fn measure(arguments: &Arguments, workload: Workload, folder: &Path) -> Re
         syncs,
         floor_p50_us: floor.per_mille(500).as_secs_f64() * 1e6,
         durable: seen.durable,
+        journal_p999_ms: after.batch_p999.as_secs_f64() * 1000.0,
+        journal_max_ms: after.batch_max.as_secs_f64() * 1000.0,
+        server,
         syncs_p50: seen.median_syncs(),
         settled,
         ends,
@@ -214,11 +265,11 @@ async fn warm_up(
     limit: Duration,
     folder: &Path,
 ) -> Result<Warm> {
-    let bench = Bench::open(folder, arguments.remote_link, 0).await?;
-    let before = bench.counters();
+    let bench = Bench::open(folder, arguments.place(), 0).await?;
+    let before = bench.store().figures()?;
     let limit = (limit / 10).min(Duration::from_secs(1));
     let seen = bench.caller.drive(workload.small(), concurrency, limit).await?;
-    let after = bench.counters();
+    let after = bench.store().figures()?;
     bench.close().await?;
     std::fs::remove_dir_all(folder)?;
     let (bytes, syncs) = (after.written_bytes - before.written_bytes, after.syncs - before.syncs);

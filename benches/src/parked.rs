@@ -1,6 +1,6 @@
 //! Instances that wait, through a restart: what they cost, and how fast they come back.
 
-use crate::bench::{Bench, for_each, id, scramble};
+use crate::bench::{Bench, Place, for_each, id, scramble};
 use crate::latencies::Latencies;
 use crate::workloads::Collect;
 use crate::{process, settled};
@@ -114,7 +114,7 @@ impl Parked {
     }
 
     async fn start(self, folder: &Path) -> Result<Started> {
-        let bench = Bench::open(folder, false, 0).await?;
+        let bench = Bench::open(folder, Place::Here, 0).await?;
         let client = bench.client().clone();
         let took = for_each("parking", self.n, AT_A_TIME, move |number| {
             let start = client.start(Collect, 1).id(id(number));
@@ -139,7 +139,7 @@ impl Parked {
 
     async fn reopen(self, folder: &Path) -> Result<Reopened> {
         let begun = Instant::now();
-        let bench = Bench::open(folder, false, 0).await?;
+        let bench = Bench::open(folder, Place::Here, 0).await?;
         let one = bench.client().get(&id(0)).await?;
         let reopen_s = begun.elapsed().as_secs_f64();
         if one.is_none_or(|instance| instance.status() != OrchestrationStatus::Running) {

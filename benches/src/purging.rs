@@ -1,6 +1,6 @@
 //! A large purge beside work that must not notice it.
 
-use crate::bench::{Bench, for_each, id};
+use crate::bench::{Bench, Place, for_each, id};
 use crate::latencies::Latencies;
 use crate::process;
 use crate::settled::{self, Settled};
@@ -45,8 +45,8 @@ pub(crate) struct Report {
 
 impl Purge {
     /// `seconds`: how long the latency without a purge is measured.
-    pub(crate) async fn run(self, folder: &Path, seconds: u64) -> Result<Report> {
-        let bench = Bench::open(folder, false, 0).await?;
+    pub(crate) async fn run(self, folder: &Path, place: Place, seconds: u64) -> Result<Report> {
+        let bench = Bench::open(folder, place, 0).await?;
         let client = bench.client().clone();
         let took = for_each("making", self.n, AT_A_TIME, move |number| {
             let start = client.start(Quick, false).id(id(number));
@@ -81,6 +81,7 @@ impl Purge {
         let settled = settled::wait(bench.store()).await?;
         let tables_mb_after = tables_once_smallest(folder).await?;
         let store_mb_after = megabytes(folder)?;
+        let rss_mb = bench.store().figures()?.peak_rss_mb;
         bench.close().await?;
         Ok(Report {
             workload: format!("purge {}", self.n),
@@ -96,7 +97,7 @@ impl Purge {
             tables_mb_after,
             store_mb_before,
             store_mb_after,
-            rss_mb: process::peak_rss_mb(),
+            rss_mb,
             settled,
         })
     }

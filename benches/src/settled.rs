@@ -1,7 +1,7 @@
 //! Waiting until what is durable is settled.
 
+use crate::store::Store;
 use duramen::prelude::*;
-use duramen_embedded::Embedded;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ pub(crate) struct Settled {
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Waits until everything is settled.
-pub(crate) async fn wait(store: &Embedded) -> Result<Settled> {
+pub(crate) async fn wait(store: &Store) -> Result<Settled> {
     let begun = Instant::now();
     loop {
-        let counters = store.counters();
+        let counters = store.figures()?;
         if counters.unsettled_bytes == 0 {
             let settled_s = begun.elapsed().as_secs_f64();
             return Ok(Settled { settled_s, unsettled_bytes_max: counters.unsettled_bytes_max });

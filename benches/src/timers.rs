@@ -1,8 +1,7 @@
 //! Many timers due within one second, among later ones.
 
-use crate::bench::{Bench, for_each, id};
+use crate::bench::{Bench, Place, for_each, id};
 use crate::latencies::Latencies;
-use crate::process;
 use crate::settled::{self, Settled};
 use crate::workloads::WakesAt;
 use duramen::prelude::*;
@@ -41,8 +40,8 @@ pub(crate) struct Report {
 }
 
 impl Timers {
-    pub(crate) async fn run(self, folder: &Path) -> Result<Report> {
-        let bench = Bench::open(folder, false, 0).await?;
+    pub(crate) async fn run(self, folder: &Path, place: Place) -> Result<Report> {
+        let bench = Bench::open(folder, place, 0).await?;
         let client = bench.client().clone();
         let far = millis(SystemTime::now() + Duration::from_secs(3600));
         for_each("later timers", self.later, AT_A_TIME, move |number| {
@@ -90,6 +89,7 @@ impl Timers {
         .await?;
         let all_fired_s = first.elapsed().as_secs_f64();
         let settled = settled::wait(bench.store()).await?;
+        let rss_mb = bench.store().figures()?.peak_rss_mb;
         bench.close().await?;
         let mut late = late.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(Report {
@@ -100,7 +100,7 @@ impl Timers {
             all_fired_s,
             late_p50_ms: late.ms(500),
             late_p99_ms: late.ms(990),
-            rss_mb: process::peak_rss_mb(),
+            rss_mb,
             settled,
         })
     }

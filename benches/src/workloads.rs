@@ -147,6 +147,16 @@ pub(crate) fn app() -> App {
         .activity(Step)
 }
 
+/// A worker that takes nothing of it.
+pub(crate) fn nothing() -> App {
+    App::new().activity(Unused).only_registered()
+}
+
+#[activity]
+async fn unused(_ctx: ActivityContext, _: ()) -> Result<()> {
+    Ok(())
+}
+
 #[activity]
 async fn say_hello(_ctx: ActivityContext, city: String) -> Result<String> {
     Ok(format!("Hello {city}!"))

@@ -41,6 +41,11 @@ fn a_chain_of_five_through_a_remote_link_is_twelve_syncs() {
 }
 
 #[test]
+fn a_chain_of_five_through_a_server_is_twelve_syncs() {
+    assert_eq!(median_syncs(&["--remote"]), 12);
+}
+
+#[test]
 fn the_kernel_counts_the_same() {
     if Command::new("strace").arg("--version").output().is_err() {
         eprintln!("skipped: strace is not installed (apt-get install strace)");

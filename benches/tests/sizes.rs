@@ -44,6 +44,21 @@ fn lists_are_read_in_pages() {
 }
 
 #[test]
+fn a_server_in_another_process_has_figures_of_its_own() {
+    let report = report(&["hello-cities", "--remote", "--concurrency", "20", "--seconds", "1"]);
+    assert_figures(&report, &["call_p50_us", "server_cpu_s", "server_rss_mb", "orchestrations_per_s"]);
+    assert_eq!((&report["mode"], &report["durable"]), (&"remote".into(), &true.into()));
+}
+
+#[test]
+fn calls_wait_beside_other_work() {
+    let report = report(&["waiters", "300", "--seconds", "0"]);
+    let names = ["server_rss_before_mb", "server_rss_mb", "latency_p50_ms", "latency_p99_ms", "call_p50_us"];
+    assert_figures(&report, &names);
+    assert_eq!((&report["waiters"], &report["workers"]), (&300.into(), &200.into()));
+}
+
+#[test]
 fn a_purge_runs_beside_other_work() {
     let report = report(&["purge", "100", "--seconds", "0"]);
     let names = ["purge_s", "latency_idle_p99_ms", "latency_during_p99_ms", "tables_mb_before", "tables_mb_after"];

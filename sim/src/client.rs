@@ -58,6 +58,12 @@ impl World {
             return number;
         }
         tell!(self, "client {number}: {} {}{}", verb(&request), request.instance(), detail(&request));
+        if let Request::Purge(purge) = &request {
+            match &purge.seen {
+                None => *self.causes.purges.entry(purge.id.to_string()).or_default() += 1,
+                Some(seen) => drop(self.causes.purges_seen.insert(seen.birth.0)),
+            }
+        }
         let call = Call {
             request: request.clone(),
             since: self.durable.ever.sequence,
@@ -130,10 +136,29 @@ impl World {
         (self.rng.next() >> 8) | u64::from(self.plan.has(Fault::Tokenless))
     }
 
+    /// An id that a hub has given to a child, or will give, or not.
+    fn id_of_a_child(&mut self) -> Option<String> {
+        let parents = self.durable.instances.len();
+        if parents == 0 {
+            return None;
+        }
+        let at = self.rng.below(parents);
+        let parent = self.durable.instances.values().nth(at)?;
+        let execution = parent.head.execution_id.clone();
+        self.cover.count("model: a client asks for a child's id");
+        Some(duramen_core::ids::child_id(&execution, self.rng.below(8) as i32).to_string())
+    }
+
     fn start(&mut self, id: String) -> Request {
         use OrchestrationStatus as S;
         let fresh = self.rng.percent(10);
-        let id = if fresh { format!("fresh-{}", self.number()) } else { id };
+        let id = if fresh {
+            format!("fresh-{}", self.number())
+        } else if self.rng.percent(4) {
+            self.id_of_a_child().unwrap_or(id)
+        } else {
+            id
+        };
         let mark = format!("c{}", self.number());
         self.causes.starts.insert(mark.clone(), id.clone());
         let program = Program { mark, seed: self.program_seed(), depth: self.rng.below(3) as u64, generation: 0 };

@@ -21,7 +21,7 @@ impl Coverage {
 }
 
 /// What every run of a thousand seeds has to have seen.
-const EXPECTED: [&str; 90] = [
+const EXPECTED: [&str; 93] = [
     "fault: Abandon",
     "fault: ClientCancel",
     "fault: ClockBack",
@@ -52,7 +52,9 @@ const EXPECTED: [&str; 90] = [
     "fault: WrittenOff",
     "fault: WrongToken",
     "fault: a deposed owner writes",
+    "model: a purge of what a list has shown",
     "model: a segment is used again",
+    "model: a client asks for a child's id",
     "model: a session is used",
     "model: settled",
     "model: a stale answer",
@@ -106,6 +108,7 @@ const EXPECTED: [&str; 90] = [
     "reply: not purged",
     "reply: page",
     "reply: purged",
+    "reply: refused",
     "reply: replaced",
     "reply: reuse policy",
     "reply: started",

@@ -105,6 +105,7 @@ impl World {
                     }
                 }
             }
+            Event::Space { .. } => unreachable!("the simulated disk has no end"),
             Event::Failed(failure) => {
                 let disk = self.plan.has(Fault::FailedSync) || self.plan.has(Fault::FailedWrite);
                 let meant = (disk && failure.reason.contains("lets fail"))

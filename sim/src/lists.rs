@@ -6,6 +6,7 @@ use crate::program::name_of;
 use crate::world::{World, tell};
 use duramen_backend::{Backend as _, Order, Page, Query, QueryId};
 use duramen_core::checkpoint::Row;
+use duramen_core::request::{PurgeOne, Request, Seen};
 use duramen_proto::OrchestrationStatus;
 use std::collections::BTreeSet;
 
@@ -77,6 +78,9 @@ impl World {
         for row in &page.rows {
             self.check_row(&mut list, row);
         }
+        if !self.quiet && self.rng.percent(30) {
+            self.purge_shown(&page.rows);
+        }
         let full = page.rows.len() == list.query.limit;
         ensure!(full || page.next.is_none(), "a page is full while there is more", "{} rows", page.rows.len());
         match page.next {
@@ -88,6 +92,15 @@ impl World {
             None => self.check_complete(&list),
         }
         self.cover.count("reply: page");
+    }
+
+    /// As retention does it: what a list has shown to have ended is purged, if it still is what was shown.
+    fn purge_shown(&mut self, rows: &[Row]) {
+        for row in rows {
+            let Some(seen) = Seen::of(&row.head, &row.tail) else { continue };
+            self.cover.count("model: a purge of what a list has shown");
+            self.send(Request::Purge(PurgeOne { id: row.head.id.as_str().into(), seen: Some(seen) }));
+        }
     }
 
     fn check_row(&self, list: &mut List, row: &Row) {

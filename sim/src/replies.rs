@@ -3,7 +3,8 @@
 
 use crate::check::{ensure, fail};
 use crate::model::{Facet, State};
-use duramen_core::request::{OnExisting, Refusal, Reply, Request, Until};
+use duramen_core::limits::BadInput;
+use duramen_core::request::{OnExisting, PurgeOne, Refusal, Reply, Request, Seen, Until};
 use duramen_core::time::Time;
 use duramen_proto::history_event::EventType;
 use duramen_proto::{OrchestrationState, OrchestrationStatus};
@@ -59,7 +60,15 @@ impl Moment<'_> {
                 see(any(|facet| facet.exists && facet.ended), "only what has ended is purged");
                 see(any(|facet| !facet.exists), "a purge that was acknowledged is durable");
             }
-            Reply::Purged(false) => see(any(|facet| !facet.exists || !facet.ended), "what has ended is purged"),
+            Reply::Purged(false) => {
+                // What has failed may have been rewound, and have failed again.
+                let differs = |seen: &Seen| {
+                    let other = |facet: &Facet| facet.birth != seen.birth.0 || facet.status != seen.status as i32;
+                    seen.status == OrchestrationStatus::Failed || facets.iter().any(other)
+                };
+                let other = matches!(&call.request, Request::Purge(PurgeOne { seen: Some(seen), .. }) if differs(seen));
+                see(other || any(|facet| !facet.exists || !facet.ended), "what has ended is purged");
+            }
             Reply::History(events) => {
                 see(any(|facet| facet.exists), "what is shown exists");
                 let execution = |events: &[bytes::Bytes]| {
@@ -143,6 +152,12 @@ impl Moment<'_> {
         let live = |facet: &Facet| facet.exists && !facet.ended;
         let holds = match (refusal, &call.request) {
             (Refusal::NotFound(_), _) => any(&|facet| !facet.exists),
+            (Refusal::BadInput(BadInput::Reserved { .. }), Request::Start(start)) => {
+                is_of_a_child(&start.request.instance_id) && any(&|facet| !facet.exists)
+            }
+            (Refusal::BadInput(BadInput::Reserved { .. }), Request::Restart { id, new_id: None }) => {
+                is_of_a_child(id.as_str())
+            }
             (Refusal::AlreadyExists { .. }, Request::Start(start)) => match &start.on_existing {
                 OnExisting::Reject => any(&live),
                 OnExisting::Replace(_) | OnExisting::ReplaceAny(_) | OnExisting::AttachListed(_) => {
@@ -177,4 +192,10 @@ impl Moment<'_> {
             call.request
         );
     }
+}
+
+/// Whether an id looks like those that a hub gives to children: 32 digits of an execution, and an action's.
+fn is_of_a_child(id: &str) -> bool {
+    let (execution, action) = id.split_once(':').unwrap_or_default();
+    execution.len() == 32 && action.len() >= 4 && execution.chars().chain(action.chars()).all(|c| c.is_ascii_hexdigit())
 }

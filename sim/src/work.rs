@@ -70,15 +70,19 @@ impl World {
             // It is never answered: the item is still the worker's until somebody takes it back.
             return;
         }
-        if self.happens(Fault::RepeatedAnswer, 40) {
+        // Of two that are the same it is the later one that comes too often, and either may be.
+        let repeated = self.happens(Fault::RepeatedAnswer, 40);
+        let late = self.happens(Fault::LateAnswer, 20);
+        let post = Post { muddled: repeated || late, ..post(answer) };
+        if repeated {
             self.cover.count("fault: RepeatedAnswer");
-            self.hubs[hub].answers.push((id, Post { muddled: true, ..post(answer.clone()) }));
+            self.hubs[hub].answers.push((id, post.clone()));
         }
-        if self.happens(Fault::LateAnswer, 20) {
+        if late {
             self.cover.count("fault: LateAnswer");
-            self.strays.push(Post { muddled: true, ..post(answer.clone()) });
+            self.strays.push(post.clone());
         }
-        self.hubs[hub].answers.push((id, post(answer)));
+        self.hubs[hub].answers.push((id, post));
     }
 
     /// What a worker that is all right answers.

@@ -15,7 +15,7 @@ use std::time::Duration;
 const SEGMENT: u64 = 1 << 20;
 
 /// Settling at its busiest: a few are under way in every tenth of a second.
-const BUSY: Settling = Settling { bytes: 64 << 10, age: Duration::from_millis(20), bound: 4 << 20 };
+const BUSY: Settling = Settling { bytes: 64 << 10, age: Duration::from_millis(20), bound: 4 << 20, reserve: 1 << 20 };
 
 /// The store in a folder.
 pub(crate) fn open_store(folder: &Path, busy: bool) -> Result<Embedded, duramen_embedded::OpenError> {

@@ -201,6 +201,9 @@ impl<R: Rows> Folding<'_, R> {
         if !begun {
             row.first = first;
         }
+        if planted::has(Bug::FoldedTwice) {
+            row.events.extend_from_slice(&events);
+        }
         row.events.append(&mut events);
         Ok(())
     }

@@ -25,8 +25,10 @@
 pub mod buffer;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod cursor;
 mod damage;
 pub mod disk;
+mod filter_text;
 pub mod journal;
 pub mod leases;
 mod memory;
@@ -38,10 +40,11 @@ pub mod settler;
 pub mod submission;
 pub mod tables;
 
+pub use cursor::Cursor;
 pub use damage::Damage;
 pub use memory::{Memory, MemoryError, MemoryOptions};
 pub use outlet::Outlet;
-pub use query::{Cursor, Order, Page, Query};
+pub use query::{Order, Page, Query};
 
 use duramen_core::checkpoint::{Checkpoint, DueTimers, Image, Outstanding, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
@@ -159,6 +162,12 @@ pub enum Event {
     },
     /// All at or below this position is in the tables. Positions only grow.
     Settled(Position),
+    /// Space for what is stored has run out, or is there again. While it is short the store still takes appends;
+    /// they should be such as give space back.
+    Space {
+        /// Whether it is short.
+        short: bool,
+    },
     /// The store cannot go on. No other event follows; it must be opened again.
     Failed(Failure),
 }

@@ -1,5 +1,6 @@
 //! Lists of instances.
 
+use crate::Cursor;
 use duramen_core::checkpoint::Row;
 use duramen_core::time::Time;
 use duramen_proto::OrchestrationStatus;
@@ -46,17 +47,6 @@ pub enum Order {
     Created,
     /// By (completed, id); only instances that have ended.
     Completed,
-}
-
-/// The place of the last row of a page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cursor {
-    /// In a list by creation.
-    Created(Time, u64),
-    /// In a list by id.
-    Id(String),
-    /// In a list by completion.
-    Completed(Time, String),
 }
 
 /// Some rows.

@@ -67,7 +67,7 @@ pub trait Rows: Send + Sync {
 
     /// Does a slice of what can wait until nothing else is to be done: giving space back, moving what
     /// was written to where it stays. Says when it is to be called again.
-    fn tidy(&self) -> Result<Tidied, RowsError> {
+    fn tidy(&self, _thrift: Thrift) -> Result<Tidied, RowsError> {
         Ok(Tidied::Done)
     }
 }
@@ -79,6 +79,15 @@ pub enum Haste {
     Gentle,
     /// They do not.
     FlatOut,
+}
+
+/// How much free space rows may keep for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thrift {
+    /// Some, for what is written next.
+    Usual,
+    /// None: the disk is full.
+    Strict,
 }
 
 /// What is left to be tidied.

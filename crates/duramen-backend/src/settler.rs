@@ -7,6 +7,7 @@ use crate::submission::{Encoded, Submitted};
 use crate::{Event, Failure, Query, QueryId};
 use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
+use duramen_core::planted;
 use duramen_core::time::Time;
 use prost::Message;
 use std::collections::VecDeque;
@@ -247,7 +248,8 @@ impl<R: Rows> Settler<R> {
         if folded.written == Some(standing) && folded.buffer.is_empty() {
             return Settled::Done;
         }
-        match self.rows.write(folded.buffer.changes(standing)) {
+        let stands = Standing { position: planted::stands_for(standing.position), ..standing };
+        match self.rows.write(folded.buffer.changes(stands)) {
             Ok(()) => {}
             Err(RowsError::Full(failure)) => return Settled::Full(failure),
             Err(error) => return self.failed(of_rows("failed to settle", error)),

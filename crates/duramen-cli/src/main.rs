@@ -28,6 +28,10 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// Memory that is free goes back to the system, whatever its neighbours do: a hub's memory is to follow what is active.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let outcome = match arguments::Duramen::parse().command {
         arguments::Command::Dev(dev) => dev::run(dev),

@@ -84,6 +84,7 @@ unknown_wait = "5s"
 bytes = "64MiB"
 age = "2s"
 bound = "256MiB"
+reserve = "64MiB"
 
 [retention]
 completed = "30d"

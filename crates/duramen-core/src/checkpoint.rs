@@ -156,6 +156,9 @@ pub struct Rewind {
     /// The reason that was given.
     #[prost(string, optional, tag = "2")]
     pub reason: Option<String>,
+    /// The execution id until then.
+    #[prost(string, tag = "3")]
+    pub before: String,
 }
 
 /// The part of an instance that moves with its work.

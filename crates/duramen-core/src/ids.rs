@@ -172,6 +172,21 @@ impl Numbers {
         let number = self.draw();
         format!("{:016x}{number:016x}", self.store.0)
     }
+
+    /// Whether an execution id is one that this store has made or will make.
+    pub fn is_execution(&self, id: &str) -> bool {
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        id.len() == 32 && id.starts_with(&format!("{:016x}", self.store.0)) && id.bytes().all(hex)
+    }
+
+    /// The execution and the action in an id that this hub gives to a child, or could give to one to come.
+    /// No instance begins under such an id but a child of that execution, so that one for which its author
+    /// left the id to the hub needs no look at what is stored.
+    pub fn named_child<'a>(&self, id: &'a InstanceId) -> Option<(&'a str, i32)> {
+        let (execution, action) = id.as_str().split_once(':')?;
+        let action = u32::from_str_radix(action, 16).ok()?.cast_signed();
+        (self.is_execution(execution) && child_id(execution, action) == *id).then_some((execution, action))
+    }
 }
 
 /// The id that the hub gives to a child for which its author gave none. It is built on the
@@ -214,5 +229,31 @@ mod tests {
         assert_ne!(first.run(), second.run());
         assert!(first.run().0 < 1 << 63);
         assert_eq!(first.execution_id().len(), 32);
+    }
+
+    #[test]
+    fn the_ids_that_a_hub_gives_to_children_are_known_from_all_others() {
+        let mut numbers = Numbers::new(StoreId(0xab), Epoch(1));
+        let execution = numbers.execution_id();
+        for action in [0, 1, 0xffff, 0x1_0000, i32::MAX, -1] {
+            let id = child_id(&execution, action);
+            assert_eq!(numbers.named_child(&id), Some((execution.as_str(), action)), "{id}");
+        }
+        let others = [
+            execution.clone(),
+            format!("{execution}:"),
+            format!("{execution}:5"),
+            format!("{execution}:00005"),
+            format!("{execution}:000G"),
+            format!("{execution}:000A"),
+            format!("{execution}:+005"),
+            format!("{execution}:0005:0005"),
+            format!("{}:0005", execution.to_uppercase()),
+            format!("{}:0005", &execution[1..]),
+            format!("{}:0005", Numbers::new(StoreId(0xac), Epoch(1)).execution_id()),
+        ];
+        for other in others {
+            assert_eq!(numbers.named_child(&InstanceId::new(other.as_str())), None, "{other}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Every limit, in one place. What a user may change is in [`Settings`]; the rest is part of the
 //! design.
 
+use alloc::borrow::Cow;
 use core::time::Duration;
 
 /// History events that one episode may take from the inbox.
@@ -106,15 +107,23 @@ pub enum BadInput {
         /// The id, cut to 64 characters.
         id: alloc::string::String,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: Cow<'static, str>,
+    },
+    /// It has the form of those that the hub makes itself.
+    #[error("the {what} {id:?} has the form of those that this hub makes itself; use another, or leave it to the hub")]
+    Reserved {
+        /// Which id.
+        what: Cow<'static, str>,
+        /// The id.
+        id: alloc::string::String,
     },
     /// The name of a function or event is empty or too long.
     #[error("the name of the {what} {problem}; use 1 to {NAME_BYTES} bytes")]
     Name {
         /// What the name is of.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: Cow<'static, str>,
     },
     /// A payload is larger than [`PAYLOAD_BYTES`].
     #[error(
@@ -122,7 +131,7 @@ pub enum BadInput {
     )]
     Payload {
         /// Which payload.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// Its size.
         bytes: usize,
     },
@@ -143,20 +152,20 @@ pub fn check_instance_id(id: &str) -> Result<(), BadInput> {
     } else {
         return Ok(());
     };
-    Err(BadInput::InstanceId { id: id.chars().take(64).collect(), problem })
+    Err(BadInput::InstanceId { id: id.chars().take(64).collect(), problem: problem.into() })
 }
 
 /// Checks the name of a function or event.
 pub fn check_name(what: &'static str, name: &str) -> Result<(), BadInput> {
     match name.len() {
-        0 => Err(BadInput::Name { what, problem: "is empty" }),
+        0 => Err(BadInput::Name { what: what.into(), problem: "is empty".into() }),
         1..=NAME_BYTES => Ok(()),
-        _ => Err(BadInput::Name { what, problem: "is too long" }),
+        _ => Err(BadInput::Name { what: what.into(), problem: "is too long".into() }),
     }
 }
 
 /// Checks the size of a payload.
 pub fn check_payload(what: &'static str, payload: Option<&str>) -> Result<(), BadInput> {
     let bytes = payload.map_or(0, str::len);
-    if bytes > PAYLOAD_BYTES { Err(BadInput::Payload { what, bytes }) } else { Ok(()) }
+    if bytes > PAYLOAD_BYTES { Err(BadInput::Payload { what: what.into(), bytes }) } else { Ok(()) }
 }

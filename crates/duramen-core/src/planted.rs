@@ -4,7 +4,7 @@
 //! Where one is, a line of `planted!` says what it does; where that is a value, a function of this
 //! module has its name.
 
-use crate::ids::{Birth, Epoch, Slot};
+use crate::ids::{Birth, Epoch, Position, Slot};
 use crate::time::Time;
 use core::time::Duration;
 
@@ -78,6 +78,18 @@ pub enum Bug {
     WrittenOffAgain,
     /// A second worker's answer is taken while the first is at it.
     SecondAnswer,
+    /// The tables say that they hold one batch more than they do.
+    PositionAhead,
+    /// A segment is used again as soon as another follows it.
+    SegmentStillNeeded,
+    /// An instance leaves memory when it is durable, and not yet settled.
+    LeavesUnsettled,
+    /// A far timer leaves memory when it is durable, and not yet settled.
+    TimerNowhere,
+    /// What is appended to a history is folded twice.
+    FoldedTwice,
+    /// What a list has shown of an instance is taken for what it is.
+    RowBelieved,
     /// A dispatch that counts against an episode is not written.
     CountNotWritten,
     /// An item that is held is given out.
@@ -86,7 +98,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 37] = [
         Self::EffectBeforeDurable,
         Self::OldToken,
         Self::InboxDroppedAtContinueAsNew,
@@ -116,6 +128,12 @@ impl Bug {
         Self::ChildTakenForNew,
         Self::WrittenOffAgain,
         Self::SecondAnswer,
+        Self::PositionAhead,
+        Self::SegmentStillNeeded,
+        Self::LeavesUnsettled,
+        Self::TimerNowhere,
+        Self::FoldedTwice,
+        Self::RowBelieved,
         Self::CountNotWritten,
         Self::HeldGivenOut,
     ];
@@ -139,6 +157,16 @@ pub(crate) fn answered(birth: Birth, anew: impl FnOnce() -> Option<Birth>) -> Bi
 /// The lease that a session names.
 pub(crate) fn session_epoch(epoch: Epoch) -> Epoch {
     if has(Bug::SessionSurvivesLease) { Epoch(1) } else { epoch }
+}
+
+/// The position that the tables say they stand for.
+pub fn stands_for(position: Position) -> Position {
+    if has(Bug::PositionAhead) { Position(position.0 + 1) } else { position }
+}
+
+/// The last checkpoint whose instances may leave memory.
+pub(crate) fn rested(settled: u64, committed: u64) -> u64 {
+    if has(Bug::LeavesUnsettled) { committed } else { settled }
 }
 
 /// The pair under which a message is numbered.

@@ -5,6 +5,7 @@ use crate::ids::{Birth, InstanceId, Run};
 use crate::limits::BadInput;
 use crate::partition::{HeldItem, HeldKey, Verdict};
 use crate::time::Time;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -160,6 +161,15 @@ impl Seen {
     }
 }
 
+/// What a purge of more than one instance has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Instances that had ended and are gone, with their histories.
+    pub deleted: u64,
+    /// Whether nothing is left of what was to be purged; `false` means that the time ran out.
+    pub complete: bool,
+}
+
 /// A wait.
 #[derive(Clone, Debug)]
 pub struct Wait {
@@ -223,19 +233,19 @@ pub enum Refusal {
         /** The id. */
         id: String,
         /** Its status. */
-        status: &'static str,
+        status: Cow<'static, str>,
     },
     /// The instance's status does not allow it.
     #[error("{what} of instance {id:?} is not allowed while it is {status}: {why}")]
     WrongStatus {
         /** What was asked. */
-        what: &'static str,
+        what: Cow<'static, str>,
         /** The id. */
         id: String,
         /** Its status. */
-        status: &'static str,
+        status: Cow<'static, str>,
         /** The rule. */
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// The instance that the wait was bound to has been replaced by another under the same id.
     #[error("instance {0:?} has been replaced by a new one under the same id; wait by id to follow that one")]
@@ -251,7 +261,12 @@ pub enum Refusal {
     BadInput(#[from] BadInput),
     /// The hub has more to do than it can hold.
     #[error("the hub is at its limit of {0}; try again in a moment")]
-    Overloaded(&'static str),
+    Overloaded(Cow<'static, str>),
+    /// The disk of the store is full.
+    #[error(
+        "the disk of the task hub is full, and it takes nothing new until there is space: free some, or purge instances that have ended"
+    )]
+    NoSpace,
     /// The hub is shutting down, or was stopped by a failed write.
     #[error("the hub has stopped: {0}")]
     Stopped(String),

@@ -1,10 +1,13 @@
 //! Group commit: one batch is being written at a time, and everything that waits goes into the next.
 
 use crate::chores::{Chore, Chores};
-use crate::files::Files;
+use crate::files::{Files, Refused};
+use crate::folder::Folder;
 use crate::pace::Pace;
+use crate::reserve::Reserve;
 use crate::settle::Settles;
 use crate::shift::{Attendance, Shift};
+use crate::spread::Spread;
 use duramen_backend::journal::{Frame, Io, Journal, Plan};
 use duramen_backend::leases::Leases;
 use duramen_backend::rows::Rows;
@@ -13,10 +16,12 @@ use duramen_backend::submission::{Queue, Submitted, fill};
 use duramen_backend::{Failure, Hurry};
 use duramen_core::ids::Position;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How long a batch waits for space before it is tried again.
+const SPACE_PAUSE: Duration = Duration::from_millis(100);
 /// How long nothing is written before an empty batch follows the last one.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -26,6 +31,11 @@ pub(crate) struct Committer<R> {
     pub(crate) pace: Pace,
     pub(crate) settles: Settles,
     pub(crate) chores: Chores,
+    pub(crate) reserve: Reserve,
+    /// The disk is full, or was and has not been seen to have space since.
+    pub(crate) short: AtomicBool,
+    /// How long batches took.
+    pub(crate) batches: Spread,
     /// How many copies are being made of the journal: segments stay for them.
     pub(crate) copies: AtomicUsize,
     /// The writer thread.
@@ -34,6 +44,15 @@ pub(crate) struct Committer<R> {
     log: Mutex<Log>,
     /// Whoever needs a segment that is being made waits here.
     prepared: Condvar,
+}
+
+/// How long whoever writes may wait for space on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// It is a thread of somebody else's, who has more to do.
+    None,
+    /// It is the writer thread.
+    UntilThereIsSpace,
 }
 
 /// What submitters and the writer share.
@@ -60,6 +79,7 @@ struct Log {
 
 impl<R: Rows> Committer<R> {
     pub(crate) fn new(files: Files, journal: Journal, leases: Leases, settler: Settler<R>, pace: Pace) -> Self {
+        let reserve = Reserve::look(files.folder().map(Folder::root), pace.settling().reserve);
         let unmarked_since = (!journal.is_marked()).then(Instant::now);
         Self {
             files,
@@ -67,6 +87,9 @@ impl<R: Rows> Committer<R> {
             pace,
             settles: Settles::default(),
             chores: Chores::default(),
+            short: AtomicBool::new(reserve.is_spent()),
+            reserve,
+            batches: Spread::default(),
             copies: AtomicUsize::new(0),
             front: Mutex::new(Front {
                 queue: Queue::new(leases),
@@ -96,7 +119,7 @@ impl<R: Rows> Committer<R> {
             return;
         }
         if alone && hurry == Hurry::Idle && self.pace.has_room() {
-            front = self.write(front);
+            front = self.write(front, Patience::None);
             // Somebody has to write what came meanwhile, and the mark.
             if !front.queue.is_empty() || front.attendance.is_closing() || front.asleep || !front.attendance.is_there()
             {
@@ -119,7 +142,7 @@ impl<R: Rows> Committer<R> {
             } else if !front.queue.is_empty() {
                 drop(front);
                 self.await_room();
-                front = self.write(self.front());
+                front = self.write(self.front(), Patience::UntilThereIsSpace);
                 drop(front);
                 self.settler.outlet().deliver();
                 (front, tired) = (self.front(), false);
@@ -187,6 +210,7 @@ impl<R: Rows> Committer<R> {
 
     /// Lets no more in. What was submitted is written by the writer thread, which then ends.
     pub(crate) fn close(&self) {
+        self.pace.end();
         self.shift.close(&mut self.front().attendance);
     }
 
@@ -196,11 +220,11 @@ impl<R: Rows> Committer<R> {
     }
 
     /// Writes and syncs one batch of what waits, with the queue open to others meanwhile.
-    fn write<'a>(&'a self, mut front: MutexGuard<'a, Front>) -> MutexGuard<'a, Front> {
+    fn write<'a>(&'a self, mut front: MutexGuard<'a, Front>, patience: Patience) -> MutexGuard<'a, Front> {
         front.writing = true;
         let mut waiting = front.queue.take();
         drop(front);
-        let unmarked = self.commit(&mut waiting);
+        let unmarked = self.commit(&mut waiting, patience);
         let mut front = self.front();
         front.queue.put_back(waiting);
         front.unmarked_since = unmarked.then(Instant::now).or(front.unmarked_since);
@@ -209,12 +233,17 @@ impl<R: Rows> Committer<R> {
     }
 
     /// Says whether something was written.
-    fn commit(&self, waiting: &mut VecDeque<Submitted>) -> bool {
+    fn commit(&self, waiting: &mut VecDeque<Submitted>, patience: Patience) -> bool {
         let mut log = lock(&self.log);
         let batch = fill(waiting, &mut log.frame);
-        while log.preparing && !log.journal.has_room(&log.frame) {
-            log = self.prepared.wait(log).unwrap_or_else(PoisonError::into_inner);
-        }
+        let mut log = match self.make_room(log, patience) {
+            Ok(log) => log,
+            Err(mut log) => {
+                log.frame.clear();
+                batch.into_iter().rev().for_each(|submitted| waiting.push_front(submitted));
+                return false;
+            }
+        };
         let log = &mut *log;
         if log.frame.is_empty() {
             // Nothing but refusals: there is nothing to write.
@@ -225,6 +254,7 @@ impl<R: Rows> Committer<R> {
         let (io, position) = log.journal.batch(&mut log.frame);
         let segment = log.journal.segment();
         let _change = (segment != before).then(|| tracing::debug_span!("change_segment", segment).entered());
+        let begun = Instant::now();
         if let Err(failure) = self.files.perform(&io) {
             // What was written may be on disk or not, and no later sync can tell. Nothing is
             // released any more; opening again finds out.
@@ -232,8 +262,7 @@ impl<R: Rows> Committer<R> {
             return false;
         }
         log.journal.synced();
-        // Where a segment was made after all there may be space for the next one.
-        log.gave_up &= !io.iter().any(|io| matches!(io, Io::Create { .. }));
+        self.batches.add(begun.elapsed());
         if !log.preparing
             && !log.gave_up
             && let Some(plan) = log.journal.plan_ahead()
@@ -249,6 +278,50 @@ impl<R: Rows> Committer<R> {
             self.pace.ask();
         }
         true
+    }
+
+    /// Has a segment into which the frame fits: waits for the one that is being made, or makes one. `Err` if there is
+    /// none, and then nothing of the batch is written: on a full disk, and when the store cannot go on.
+    fn make_room<'a>(
+        &'a self,
+        mut log: MutexGuard<'a, Log>,
+        patience: Patience,
+    ) -> Result<MutexGuard<'a, Log>, MutexGuard<'a, Log>> {
+        while !log.journal.has_room(&log.frame) {
+            if log.preparing {
+                log = self.prepared.wait(log).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let here = &mut *log;
+            let plan = here.journal.plan_for(&here.frame);
+            match self.files.attempt(&plan.io) {
+                Ok(()) => {
+                    log.journal.prepared(plan);
+                    // There may be space for the next one too.
+                    log.gave_up = false;
+                }
+                Err(Refused { failure, full }) => {
+                    self.remove_leftovers(&plan);
+                    if !full || self.front().attendance.is_closing() {
+                        self.settler.fail(failure);
+                        return Err(log);
+                    }
+                    if self.fall_short() {
+                        continue;
+                    }
+                    self.pace.look_for_space();
+                    match patience {
+                        Patience::None => return Err(log),
+                        // Meanwhile a segment may be recycled.
+                        Patience::UntilThereIsSpace => {
+                            let waited = self.prepared.wait_timeout(log, SPACE_PAUSE);
+                            log = waited.unwrap_or_else(PoisonError::into_inner).0;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(log)
     }
 
     fn mark<'a>(&'a self, mut front: MutexGuard<'a, Front>, sync: bool) -> MutexGuard<'a, Front> {
@@ -268,22 +341,34 @@ impl<R: Rows> Committer<R> {
     }
 
     fn prepare(&self, plan: Plan) {
-        let made = self.files.perform(&plan.io);
+        let mut made = self.files.attempt(&plan.io);
+        if made.as_ref().is_err_and(|refused| refused.full) {
+            if self.fall_short() {
+                made = self.files.attempt(&plan.io);
+            }
+            self.pace.look_for_space();
+        }
         let mut log = lock(&self.log);
         log.preparing = false;
         match made {
             Ok(()) => log.journal.prepared(plan),
-            Err(failure) => {
+            Err(Refused { failure, .. }) => {
                 log.gave_up = true;
                 tracing::warn!(%failure, "a segment of the journal could not be made ahead of its use");
-                // What there is of it only takes up space; opening would remove it too.
-                let leftovers = plan.io.iter().filter_map(|io| {
-                    if let Io::Create { file, .. } = io { Some(Io::Remove { file: file.clone() }) } else { None }
-                });
-                let _ = self.files.perform(&leftovers.collect::<Vec<_>>());
+                self.remove_leftovers(&plan);
             }
         }
+        drop(log);
         self.prepared.notify_all();
+        self.settler.outlet().deliver();
+    }
+
+    /// What there is of a segment that could not be made only takes up space; opening would remove it too.
+    fn remove_leftovers(&self, plan: &Plan) {
+        let leftovers = plan.io.iter().filter_map(|io| {
+            if let Io::Create { file, .. } = io { Some(Io::Remove { file: file.clone() }) } else { None }
+        });
+        let _ = self.files.perform(&leftovers.collect::<Vec<_>>());
     }
 
     /// The writer waits for somebody; says whether that took long.

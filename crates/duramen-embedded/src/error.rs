@@ -1,6 +1,7 @@
 //! Why a folder is not opened.
 
 use crate::rows::DatabaseError;
+use duramen_backend::Failure;
 use duramen_backend::recovery::RecoveryError;
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +33,14 @@ pub enum OpenError {
         folder: PathBuf,
         /// What is wrong.
         source: RecoveryError,
+    },
+    /// The disk is full, and so are the bytes that were kept back for that.
+    #[error("there is no space for what the journal of the store in {folder} holds beyond its tables ({source}); nothing is lost: free about as much space as {folder}/journal takes up, and open it again", folder = folder.display())]
+    NoSpace {
+        /// The folder.
+        folder: PathBuf,
+        /// What there was no space for.
+        source: Failure,
     },
     /// The tables cannot be used.
     #[error(transparent)]

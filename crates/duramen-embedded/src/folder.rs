@@ -97,6 +97,11 @@ impl Folder {
         }
     }
 
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        self.journal.parent().expect("the journal is in the folder")
+    }
+
     /// The path of a file of the journal.
     pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.journal.join(file)

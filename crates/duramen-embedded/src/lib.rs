@@ -11,7 +11,8 @@
 //! The folder holds `lock`, which one process at a time has, and `journal/`, the segments of the
 //! journal. What they contain, how they are read and what is damage is decided in
 //! `duramen_backend::journal`; here is only what touches files and threads. `tables.db` is the SQLite
-//! file of the settled tables ([`rows`]); opening folds into it what the journal holds beyond it.
+//! file of the settled tables ([`rows`]); opening folds into it what the journal holds beyond it. `reserve` is space
+//! that is kept back for the day on which the disk is full.
 //!
 //! The threads of a store (one writes, one settles, one reads, one makes and recycles segments) are there while
 //! there is something to do, so a store that nobody uses costs none.
@@ -30,9 +31,11 @@ mod files;
 mod folder;
 mod pace;
 mod reading;
+mod reserve;
 pub mod rows;
 mod settle;
 mod shift;
+mod spread;
 mod store;
 #[cfg(test)]
 mod tests;

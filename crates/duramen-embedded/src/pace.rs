@@ -15,11 +15,14 @@ pub struct Settling {
     /// Bytes of checkpoints that may be durable and not settled. Beyond them appends wait, so that
     /// neither the journal nor the time to open it grows without bound.
     pub bound: u64,
+    /// Bytes of the disk that are kept back at the most, so that purging works when the disk is full. As long as the
+    /// tables are smaller than this, so many bytes as they have; none while they are smaller than 1 MiB.
+    pub reserve: u64,
 }
 
 impl Default for Settling {
     fn default() -> Self {
-        Self { bytes: 64 << 20, age: Duration::from_secs(5), bound: 256 << 20 }
+        Self { bytes: 64 << 20, age: Duration::from_secs(5), bound: 256 << 20, reserve: 64 << 20 }
     }
 }
 
@@ -75,6 +78,8 @@ struct State {
     begun: Option<Instant>,
     took: Duration,
     asked: bool,
+    /// No append waits any more.
+    ending: bool,
     /// There was no space, so often in a row, and then it is tried again.
     full: Option<(u32, Instant)>,
     tidy_at: Option<Instant>,
@@ -84,6 +89,10 @@ struct State {
 impl Pace {
     pub(crate) fn new(settling: Settling) -> Self {
         Self { shift: Shift::default(), settling, state: Mutex::default(), room: Condvar::new() }
+    }
+
+    pub(crate) fn settling(&self) -> &Settling {
+        &self.settling
     }
 
     /// Checkpoints have become durable.
@@ -116,9 +125,14 @@ impl Pace {
         self.state().attendance.leave();
     }
 
+    /// Has no append wait any more: the store is closing, and on a full disk there may never be room.
+    pub(crate) fn end(&self) {
+        self.state().ending = true;
+        self.room.notify_all();
+    }
+
     pub(crate) fn close(&self) {
         self.shift.close(&mut self.state().attendance);
-        self.room.notify_all();
     }
 
     /// Bytes that are durable and not settled, and the most there ever were.
@@ -151,7 +165,7 @@ impl Pace {
             return None;
         }
         let begun = Instant::now();
-        while state.unsettled >= self.settling.bound && !state.attendance.is_closing() && !has_failed() {
+        while state.unsettled >= self.settling.bound && !state.ending && !has_failed() {
             let waited = self.room.wait_timeout(state, Duration::from_millis(100));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -203,6 +217,13 @@ impl Pace {
         }
     }
 
+    /// Has it looked soon whether there is space again.
+    pub(crate) fn look_for_space(&self) {
+        let mut state = self.state();
+        state.tidy_at = Some(Instant::now() + TIDY_PAUSE);
+        self.shift.call(&mut state.attendance);
+    }
+
     /// A slice has been tidied; whether there is more, and whether somebody is in the way.
     pub(crate) fn tidied(&self, more: bool, in_the_way: bool) {
         let pause = if in_the_way { READER_PAUSE } else { TIDY_PAUSE };
@@ -244,7 +265,7 @@ impl State {
 mod tests {
     use super::*;
 
-    const SETTLING: Settling = Settling { bytes: 4 << 20, age: Duration::from_secs(5), bound: 16 << 20 };
+    const SETTLING: Settling = Settling { bytes: 4 << 20, age: Duration::from_secs(5), bound: 16 << 20, reserve: 0 };
 
     fn order(pace: &Pace, after: Duration) -> Result<Order, Option<Duration>> {
         let now = Instant::now() + after;
@@ -295,7 +316,7 @@ mod tests {
         });
         pace.landed(16 << 20);
         assert!(pace.await_room(|| true).is_some());
-        pace.close();
+        pace.end();
         assert!(pace.await_room(|| false).is_some());
     }
 }

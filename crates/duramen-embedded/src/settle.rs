@@ -3,9 +3,12 @@
 use crate::commit::Committer;
 use crate::pace::{Order, Outcome};
 use crate::reading::{Read, Reading};
-use duramen_backend::rows::{Haste, Rows, RowsError, Tidied};
+use crate::rows::FILE;
+use duramen_backend::Event;
+use duramen_backend::rows::{Haste, Rows, RowsError, Thrift, Tidied};
 use duramen_backend::settler::Settled;
 use duramen_core::time::Time;
+use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -46,7 +49,7 @@ impl<R: Rows> Committer<R> {
         match self.settler.settle() {
             Settled::Done => {
                 if self.pace.is_full() {
-                    tracing::info!("there is space again: settling goes on");
+                    tracing::info!("there is space to settle again");
                 }
                 self.pace.settled(Outcome::Done(self.settler.unsettled_bytes()));
                 self.settles.count.fetch_add(1, Ordering::Relaxed);
@@ -56,12 +59,9 @@ impl<R: Rows> Committer<R> {
             }
             Settled::Full(failure) => {
                 if !self.pace.is_full() {
-                    tracing::error!(
-                        %failure,
-                        "there is no space to settle; it is tried again, and nothing is lost. Appends wait once too \
-                         much is not settled. Free space on the disk, or purge instances"
-                    );
+                    tracing::error!(%failure, "there is no space to settle; it is tried again, and nothing is lost");
                 }
+                self.fall_short();
                 self.pace.settled(Outcome::Full);
             }
             Settled::Failed => {}
@@ -70,8 +70,9 @@ impl<R: Rows> Committer<R> {
 
     fn tidy(&self) {
         let _tidy = tracing::debug_span!("tidy").entered();
-        match self.settler.rows().tidy() {
-            Ok(Tidied::Done) => self.pace.tidied(false, false),
+        let thrift = if self.is_short() { Thrift::Strict } else { Thrift::Usual };
+        match self.settler.rows().tidy(thrift) {
+            Ok(Tidied::Done) => self.keep_back(),
             Ok(Tidied::More) => self.pace.tidied(true, false),
             Ok(Tidied::Later) => self.pace.tidied(true, true),
             Err(RowsError::Full(failure)) => {
@@ -82,6 +83,51 @@ impl<R: Rows> Committer<R> {
             Err(RowsError::Damage(damage)) => {
                 let what = "failed to tidy the tables".to_owned();
                 self.settler.fail(duramen_backend::Failure { what, reason: damage.to_string() });
+            }
+        }
+    }
+
+    /// Whether there is no space for anything but what gives space back.
+    pub(crate) fn is_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
+    }
+
+    /// There was no space: lets go of what was kept back, and says so. `true` if that has made some space.
+    pub(crate) fn fall_short(&self) -> bool {
+        let released = self.reserve.release().unwrap_or_else(|error| {
+            tracing::error!(%error, "failed to let go of the space that was kept back");
+            false
+        });
+        if !self.short.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "the disk is full: nothing new is taken and no work is given out until there is space. Purge instances \
+                 that have ended (space is kept back for that), or free space on the disk"
+            );
+            self.settler.outlet().put([Event::Space { short: true }]);
+        }
+        released
+    }
+
+    /// Keeps space back beside the tables as they are now. Where the disk was full, this finds out whether it still is.
+    fn keep_back(&self) {
+        if self.pace.is_full() {
+            // What there is belongs to the settle first.
+            return self.pace.tidied(true, true);
+        }
+        let tables = self.files.folder().and_then(|folder| fs::metadata(folder.root().join(FILE)).ok());
+        match self.reserve.keep(tables.map_or(0, |tables| tables.len())) {
+            Ok(cost) => {
+                self.files.count(cost);
+                self.pace.tidied(false, false);
+                if self.short.swap(false, Ordering::Relaxed) {
+                    tracing::info!("there is space on the disk again: everything goes on");
+                    self.settler.outlet().put([Event::Space { short: false }]);
+                }
+            }
+            Err(_) if self.is_short() => self.pace.tidied(true, true),
+            Err(error) => {
+                tracing::warn!(%error, "there is not enough space on the disk to keep some back for purging");
+                self.pace.tidied(false, false);
             }
         }
     }

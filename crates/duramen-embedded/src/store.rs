@@ -12,7 +12,7 @@ use duramen_backend::journal::{Io, Journal, SegmentSizes, is_unfinished, segment
 use duramen_backend::recovery::{Recovered, Recovery};
 use duramen_backend::rows::Rows;
 use duramen_backend::settler::Settled;
-use duramen_backend::{Backend, Events, Failure, Hurry, Query, QueryId};
+use duramen_backend::{Backend, Event, Events, Failure, Hurry, Query, QueryId};
 use duramen_core::checkpoint::{Checkpoint, TimerWindow};
 use duramen_core::ids::{Epoch, InstanceId, PartitionId, Position, Slot, StoreId};
 use std::hash::{BuildHasher, RandomState};
@@ -84,13 +84,21 @@ impl<R: Rows + 'static> Store<R> {
         let pace = Pace::new(options.settling);
         let committer = Committer::new(files, journal, recovered.leases, recovered.settler, pace);
         // What the journal holds beyond the tables goes into them before anybody reads.
-        match committer.settler.settle() {
+        let mut settled = committer.settler.settle();
+        if matches!(settled, Settled::Full(_)) && committer.fall_short() {
+            settled = committer.settler.settle();
+        }
+        match settled {
             Settled::Done => committer.chores.recycle(),
-            Settled::Full(failure) => return Err(failed(failure)),
+            Settled::Full(source) => return Err(OpenError::NoSpace { folder: path.to_owned(), source }),
             Settled::Failed => {
                 let failure = committer.settler.outlet().failure();
                 return Err(failed(failure.expect("a store that failed has said so, and nobody listens yet")));
             }
+        }
+        if committer.is_short() {
+            committer.settler.outlet().put([Event::Space { short: true }]);
+            committer.pace.look_for_space();
         }
         let store = Self { committer: Arc::new(committer) };
         store.begin();
@@ -139,7 +147,9 @@ impl<R: Rows + 'static> Store<R> {
             settled_position: committer.settler.settled().0,
             unsettled_bytes,
             unsettled_bytes_max,
-            no_space: committer.pace.is_full(),
+            no_space: committer.is_short(),
+            batch_p999: committer.batches.per_mille(999),
+            batch_max: committer.batches.max(),
             ..committer.files.counters()
         }
     }

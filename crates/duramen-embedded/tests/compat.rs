@@ -33,7 +33,7 @@ fn place() -> PathBuf {
 /// Settles when it is asked to.
 const OPTIONS: Options = Options {
     sizes: SegmentSizes { first: 8_192, next: 8_192 },
-    settling: Settling { bytes: 1 << 30, age: Duration::from_secs(3_600), bound: 1 << 30 },
+    settling: Settling { bytes: 1 << 30, age: Duration::from_secs(3_600), bound: 1 << 30, reserve: 1 << 20 },
     prepare: 0,
 };
 

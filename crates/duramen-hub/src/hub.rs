@@ -273,7 +273,7 @@ impl Shared {
     pub(crate) fn admit(&self) -> Result<Open<'_>, Refusal> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.options.queue {
             self.open.fetch_sub(1, Ordering::Relaxed);
-            return Err(Refusal::Overloaded("open client requests"));
+            return Err(Refusal::Overloaded("open client requests".into()));
         }
         Ok(Open(self))
     }

@@ -47,5 +47,5 @@ pub use error::HubError;
 pub use hub::Hub;
 pub use operator::{ConnectedWorker, InFlight};
 pub use options::{OPEN_REQUESTS, Options, WAITING_MESSAGES};
-pub use purge::{Purge, Purged};
+pub use purge::Purge;
 pub use retention::Retention;

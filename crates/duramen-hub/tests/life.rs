@@ -99,6 +99,42 @@ async fn a_failed_store_stops_the_hub_and_says_that_the_outcome_is_unknown() {
 }
 
 #[tokio::test]
+async fn without_space_nothing_new_is_taken_and_no_work_is_given_out() {
+    let disk = SlowDisk::new(Duration::ZERO);
+    let hub = Hub::run(Arc::clone(&disk) as Arc<dyn Backend>, Options::default()).await.unwrap();
+    let short = |short| disk.space(short);
+    let refused = |reply: &Reply| matches!(reply, Reply::Refused(Refusal::NoSpace));
+    let ok = async |request| {
+        let reply = in_time(hub.request(request)).await;
+        assert!(!matches!(reply, Reply::Refused(_)), "{reply:?}");
+    };
+    ok(support::start("a", "Caller")).await;
+    ok(support::start("b", "Caller")).await;
+    short(true);
+    let reply = in_time(hub.request(support::start("c", "Caller"))).await;
+    assert!(refused(&reply), "{reply:?}");
+    let raise = Request::Raise { id: "a".into(), name: "go".into(), input: None };
+    assert!(refused(&in_time(hub.request(raise.clone())).await));
+
+    // A worker comes and is given nothing; ending and removing go on without one.
+    let _worker = Worker::attach(&hub, 1, true, caller());
+    ok(Request::End { id: "b".into(), output: None }).await;
+    ok(Request::Purge("b".into())).await;
+    let waiting = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.request(wait("a")).await }
+    });
+    let pending = state(in_time(hub.request(Request::Get("a".into()))).await);
+    assert_eq!(pending.orchestration_status(), OrchestrationStatus::Pending);
+    assert!(!waiting.is_finished());
+
+    short(false);
+    let reply = in_time(waiting).await.unwrap();
+    assert!(matches!(reply, Reply::State(_)), "{reply:?}");
+    ok(support::start("c", "Caller")).await;
+}
+
+#[tokio::test]
 async fn stale_answers_change_nothing() {
     let store = Arc::new(Memory::new());
     let hub = Hub::run(Arc::clone(&store) as Arc<dyn Backend>, Options::default()).await.unwrap();

@@ -126,10 +126,15 @@ impl App {
     }
 
     pub(crate) fn filters(&self) -> Option<Filters> {
-        self.only_registered.then(|| Filters {
+        self.only_registered.then(|| self.registered())
+    }
+
+    /// Filters for the functions that were added.
+    pub(crate) fn registered(&self) -> Filters {
+        Filters {
             orchestrators: self.orchestrators.names().map(|name| (name, Vec::new())).collect(),
             activities: self.activities.names().map(|name| (name, Vec::new())).collect(),
-        })
+        }
     }
 }
 

@@ -44,6 +44,8 @@ mod error;
 mod failure;
 mod json;
 pub mod prelude;
+#[cfg(feature = "remote")]
+mod remote;
 mod retry;
 pub mod worker;
 
@@ -60,23 +62,27 @@ pub use json::JsonError;
 pub use retry::{RetryContext, RetryPolicy};
 pub use worker::{Worker, WorkerOptions};
 
-#[cfg(any(feature = "embedded", feature = "testing"))]
+#[cfg(feature = "client")]
 pub mod client;
-#[cfg(any(feature = "embedded", feature = "testing"))]
+#[cfg(feature = "client")]
 mod task_hub;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-#[cfg(any(feature = "embedded", feature = "testing"))]
+#[cfg(feature = "client")]
 pub use client::{
     CheckStatus, Client, ClientError, Filter, Handle, Instance, OnExisting, Refusal, check_status_payload,
 };
 pub use duramen_core::history::History;
-#[cfg(any(feature = "embedded", feature = "testing"))]
+#[cfg(feature = "hub")]
 pub use duramen_hub::Retention;
 pub use duramen_proto::OrchestrationStatus;
-#[cfg(any(feature = "embedded", feature = "testing"))]
-pub use task_hub::{Counters, RunningWorker, TaskHub, TaskHubOptions};
+#[cfg(feature = "remote")]
+pub use remote::{ConnectError, ConnectOptions};
+#[cfg(feature = "hub")]
+pub use task_hub::TaskHubOptions;
+#[cfg(feature = "client")]
+pub use task_hub::{Counters, RunningWorker, TaskHub};
 
 #[doc(hidden)]
 pub mod __private;

@@ -5,5 +5,5 @@ pub use crate::{
     RetryPolicy, TaskFailed, activities, activity, orchestrator, secs,
 };
 
-#[cfg(any(feature = "embedded", feature = "testing"))]
+#[cfg(feature = "client")]
 pub use crate::{Client, ClientError, Filter, Handle, Instance, OnExisting, OrchestrationStatus, Refusal, TaskHub};

@@ -1,13 +1,18 @@
 //! A task hub: an isolated set of instances, its store, and what runs them.
 
 use crate::client::Client;
+#[cfg(feature = "remote")]
+use crate::remote::{ConnectError, ConnectOptions, Remote};
 use crate::worker::{Worker, WorkerOptions};
 use crate::{App, Error};
+#[cfg(feature = "hub")]
 use duramen_backend::Memory;
 #[cfg(feature = "embedded")]
 use duramen_embedded::Embedded;
+#[cfg(feature = "hub")]
 use duramen_hub::Hub;
 use std::fmt;
+#[cfg(feature = "hub")]
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -26,10 +31,15 @@ pub struct TaskHub {
 #[derive(Clone)]
 enum Home {
     /// In this process.
+    #[cfg(feature = "hub")]
     Local { hub: Hub, store: Store },
+    /// On a server.
+    #[cfg(feature = "remote")]
+    Remote(Remote),
 }
 
 /// What a hub in this process keeps its instances in.
+#[cfg(feature = "hub")]
 #[derive(Clone)]
 enum Store {
     /// In one that tells us nothing.
@@ -39,6 +49,7 @@ enum Store {
 }
 
 /// What the owner of a task hub may choose.
+#[cfg(feature = "hub")]
 #[derive(Clone, Debug, Default)]
 pub struct TaskHubOptions {
     /// How the hub runs; also how long it keeps what has ended ([`Retention`](crate::Retention)).
@@ -82,12 +93,29 @@ impl TaskHub {
         Ok(Self { home: Home::Local { hub, store: Store::Embedded(store) } })
     }
 
+    /// Connects to a task hub on a server: by its URL, or by the connection string that `duramen dev` prints. It is
+    /// an error when nobody is there; a connection that breaks later is made again by itself.
+    ///
+    /// The connection lives on the tokio runtime of the caller.
+    #[cfg(feature = "remote")]
+    pub async fn connect(address: &str) -> Result<Self, ConnectError> {
+        Self::connect_with(address, ConnectOptions::default()).await
+    }
+
+    /// The same, with options.
+    #[cfg(feature = "remote")]
+    pub async fn connect_with(address: &str, options: ConnectOptions) -> Result<Self, ConnectError> {
+        Ok(Self { home: Home::Remote(Remote::connect(address, options).await?) })
+    }
+
     /// A task hub that keeps nothing beyond the process.
+    #[cfg(feature = "hub")]
     pub async fn in_memory() -> Result<Self, Error> {
         Self::in_memory_with(duramen_hub::Options::default()).await
     }
 
     /// The same, with options.
+    #[cfg(feature = "hub")]
     pub async fn in_memory_with(options: duramen_hub::Options) -> Result<Self, Error> {
         Ok(Self::from(Hub::run(Arc::new(Memory::new()), options).await?))
     }
@@ -95,7 +123,10 @@ impl TaskHub {
     /// Starts and manages instances.
     pub fn client(&self) -> Client {
         match &self.home {
+            #[cfg(feature = "hub")]
             Home::Local { hub, .. } => Client::local(hub.clone()),
+            #[cfg(feature = "remote")]
+            Home::Remote(remote) => Client::remote(remote.clone()),
         }
     }
 
@@ -109,15 +140,22 @@ impl TaskHub {
     pub async fn run_worker_with(&self, app: App, options: WorkerOptions) -> Result<RunningWorker, Error> {
         let worker = Worker::start(app, options, Handle::try_current()?);
         match &self.home {
+            #[cfg(feature = "hub")]
             Home::Local { hub, .. } => worker.attach_to(hub),
+            #[cfg(feature = "remote")]
+            Home::Remote(remote) => worker.connect_to(remote),
         }
         Ok(RunningWorker { worker, _hub: self.clone() })
     }
 
-    /// What its store has done since it was opened; of a folder, see [`TaskHub::open`].
+    /// What its store has done since it was opened; of a folder, see [`TaskHub::open`]. Nothing is known of the
+    /// store of a server.
     pub fn counters(&self) -> Counters {
         match &self.home {
+            #[cfg(feature = "hub")]
             Home::Local { store: Store::Other, .. } => Counters::default(),
+            #[cfg(feature = "remote")]
+            Home::Remote(_) => Counters::default(),
             #[cfg(feature = "embedded")]
             Home::Local { store: Store::Embedded(store), .. } => {
                 let counters = store.counters();
@@ -127,19 +165,24 @@ impl TaskHub {
     }
 
     /// Stops: no request is taken and no work given out any more; what is with workers may be answered for
-    /// half a minute; then the store is closed.
+    /// half a minute; then the store is closed. A server's hub goes on for others: shut the worker down instead.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.shutdown_within(PATIENCE).await
     }
 
     /// The same, with a patience of the caller's.
+    #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "a server's hub goes on"))]
     pub async fn shutdown_within(&self, patience: Duration) -> Result<(), Error> {
         match &self.home {
+            #[cfg(feature = "hub")]
             Home::Local { hub, .. } => Ok(hub.shutdown(patience).await?),
+            #[cfg(feature = "remote")]
+            Home::Remote(_) => Ok(()),
         }
     }
 }
 
+#[cfg(feature = "hub")]
 impl From<Hub> for TaskHub {
     /// A task hub over a hub with whatever backend.
     fn from(hub: Hub) -> Self {
@@ -150,7 +193,10 @@ impl From<Hub> for TaskHub {
 impl fmt::Debug for TaskHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.home {
+            #[cfg(feature = "hub")]
             Home::Local { hub, .. } => f.debug_tuple("TaskHub").field(hub).finish(),
+            #[cfg(feature = "remote")]
+            Home::Remote(remote) => f.debug_tuple("TaskHub").field(remote).finish(),
         }
     }
 }

@@ -14,6 +14,8 @@ impl State {
         self.ever.executions.insert(head.execution_id.clone(), head.birth);
         promises.touched.insert(head.birth);
         let Some(instance) = self.instances.get_mut(&head.birth) else {
+            // It takes the place of whatever was purged before it.
+            promises.purged.retain(|(id, _)| *id != head.id);
             return self.birth(head, judge);
         };
         let before = std::mem::replace(&mut instance.head, head.clone());

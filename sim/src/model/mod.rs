@@ -42,6 +42,10 @@ pub(crate) struct Causes {
     pub(crate) starts: BTreeMap<String, String>,
     /// Restarts that clients sent: the id of the new instance.
     pub(crate) restarts: BTreeMap<String, u64>,
+    /// Purges that clients sent of whatever has ended under an id, by the id: how many.
+    pub(crate) purges: BTreeMap<String, u64>,
+    /// Births that a list has shown to have ended, and that clients sent purges of.
+    pub(crate) purges_seen: BTreeSet<u64>,
     /// Raises, suspends, resumes, terminations of clients, by their unique text: the id.
     pub(crate) texts: BTreeMap<String, String>,
     /// Results that were answered under the token that was current, by their unique text: of which
@@ -105,6 +109,8 @@ pub(crate) struct State {
     /// Children asked for and not yet made, by (run, action).
     children: BTreeMap<(u64, i32), i64>,
     rewound: BTreeSet<u64>,
+    /// Purges of whatever had ended under an id.
+    purges: BTreeMap<String, u64>,
     pub(crate) births: u64,
     /// Everything that was ever durable, for replies.
     pub(crate) ever: Ever,
@@ -236,6 +242,7 @@ impl State {
                 self.by_id.remove(&instance.head.id);
                 *self.ever.purged.entry(instance.head.id.clone()).or_default() += 1;
                 self.note(&instance.head.id, NOBODY);
+                promises.purged.push((instance.head.id.clone(), purged.birth));
                 if let Some(judge) = judge {
                     judge.cover.count("model: purged");
                     let ended = instance

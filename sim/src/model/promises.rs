@@ -26,6 +26,8 @@ pub(super) struct Promises {
     pub(super) direct: BTreeSet<(u32, u32)>,
     /// The first message that was sent of a pair.
     pub(super) first_sent: BTreeMap<(u32, u32), u64>,
+    /// Instances that were purged, and whose ids nobody has taken since: id and birth.
+    pub(super) purged: Vec<(String, u64)>,
     pub(super) tasks_closed: BTreeMap<(u64, u64), Task>,
     pub(super) timers_closed: BTreeMap<(u64, i32), Timer>,
 }
@@ -43,8 +45,9 @@ impl Promises {
 
 impl State {
     pub(super) fn keep_promises(&mut self, promises: Promises, judge: Option<&mut Judge<'_>>) {
-        if judge.is_none() {
-            return;
+        let Some(judge) = judge else { return };
+        for (id, birth) in promises.purged {
+            self.explain_purge(&id, birth, judge);
         }
         for (run, sequence, event) in promises.taken {
             let recorded = promises.into_history.contains(&(run, sequence));
@@ -88,5 +91,16 @@ impl State {
                 moved.iter().map(kind).collect::<Vec<_>>()
             );
         }
+    }
+
+    /// What is purged, and makes room for nobody, was to go.
+    fn explain_purge(&mut self, id: &str, birth: u64, judge: &mut Judge<'_>) {
+        if judge.causes.purges_seen.contains(&birth) {
+            return;
+        }
+        let done = self.purges.entry(id.to_owned()).or_default();
+        *done += 1;
+        let asked = judge.causes.purges.get(id).copied().unwrap_or(0);
+        ensure!(*done <= asked, "an instance is purged because somebody asked", "{id} of birth {birth:#x}");
     }
 }

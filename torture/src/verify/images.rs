@@ -49,7 +49,7 @@ pub(super) fn read(folder: &Path) -> Result<Images, Box<dyn Error>> {
 fn next(events: &Receiver<Event>) -> Result<Event, Box<dyn Error>> {
     loop {
         match events.recv()? {
-            Event::Settled(_) => {}
+            Event::Settled(_) | Event::Space { .. } => {}
             Event::Failed(failure) => return Err(failure.into()),
             event => return Ok(event),
         }

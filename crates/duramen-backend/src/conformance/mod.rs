@@ -12,7 +12,7 @@ mod rows;
 mod samples;
 
 pub use crate::disk::Fate;
-pub use probe::Probe;
+pub use probe::{Held, Probe};
 pub use rows::{rows_agree, rows_find_damage};
 pub use samples::{Sample, delta};
 

@@ -21,6 +21,7 @@ pub struct Probe {
     settled: Cell<Position>,
     /// The last position that was said to be durable.
     durable: Cell<Position>,
+    short: Cell<bool>,
 }
 
 /// A lease as the probe got it.
@@ -51,17 +52,24 @@ impl Probe {
             queries: Cell::new(0),
             settled: Cell::new(Position(0)),
             durable: Cell::new(Position(0)),
+            short: Cell::new(false),
         }
     }
 
-    /// The next event; settle positions are noted, checked and passed over.
+    /// The next event; settle positions are noted, checked and passed over, and so is what is said of space.
     pub fn next(&self) -> Event {
         loop {
             match self.events.recv_timeout(PATIENCE).expect("the backend answers") {
                 Event::Settled(position) => self.note_settled(position),
+                Event::Space { short } => self.short.set(short),
                 event => return event,
             }
         }
+    }
+
+    /// Whether the backend said last that space is short.
+    pub fn is_short(&self) -> bool {
+        self.short.get()
     }
 
     /// The next event if one has come.
@@ -69,12 +77,13 @@ impl Probe {
         loop {
             match self.events.try_recv().ok()? {
                 Event::Settled(position) => self.note_settled(position),
+                Event::Space { short } => self.short.set(short),
                 event => return Some(event),
             }
         }
     }
 
-    /// Whether nothing but settle positions has come and is unread.
+    /// Whether nothing but settle positions, and what is said of space, has come and is unread.
     pub fn is_silent(&self) -> bool {
         self.try_next().is_none()
     }
@@ -94,6 +103,7 @@ impl Probe {
         while self.settled.get() < position {
             match self.events.recv_timeout(PATIENCE).expect("the backend settles") {
                 Event::Settled(position) => self.note_settled(position),
+                Event::Space { short } => self.short.set(short),
                 other => panic!("expected Settled, got {other:?}"),
             }
         }

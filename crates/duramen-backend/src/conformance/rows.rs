@@ -232,7 +232,7 @@ impl World {
         let kept = (0..image.history.len()).rev().step_by(2);
         let parts = kept.clone().map(|index| Place::History(index as u64).into()).collect();
         image.history = kept.map(|index| image.history[index].clone()).collect();
-        image.head.rewinds.push(Rewind { at: None, reason: Some("wrong".into()) });
+        image.head.rewinds.push(Rewind { at: None, reason: Some("wrong".into()), before: String::new() });
         image.head.begins_run = false;
         image.head.input = None;
         image.tail.output = None;

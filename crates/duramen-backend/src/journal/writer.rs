@@ -188,6 +188,15 @@ impl Journal {
         self.plan(self.sizes.next)
     }
 
+    /// A segment into which the next batch fits.
+    pub fn plan_for(&mut self, frame: &Frame) -> Plan {
+        self.plan(self.size_for(padded(frame.len() as u64)))
+    }
+
+    fn size_for(&self, space: u64) -> u64 {
+        self.sizes.next.max(space + BLOCK as u64)
+    }
+
     /// A planned segment has been made. If a later one has come into use meanwhile it stays empty
     /// for ever, and goes when it is recycled.
     pub fn prepared(&mut self, plan: Plan) {
@@ -267,7 +276,7 @@ impl Journal {
                 return;
             }
         }
-        let plan = self.plan(self.sizes.next.max(space + BLOCK as u64));
+        let plan = self.plan(self.size_for(space));
         io.extend(plan.io);
         self.segments.push_back(Segment { last: self.last, ..plan.segment });
         self.offset = BLOCK as u64;

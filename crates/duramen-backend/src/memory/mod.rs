@@ -162,16 +162,22 @@ impl Memory {
     /// Settles, and takes segments back into use that are not needed any more.
     fn settle_locked(&self, state: &mut State) {
         let Settled::Done = self.settler.settle() else { return };
-        if state.written.is_none() {
-            while let Some(recycling) = state.journal.recycle(self.settler.settled()) {
-                if let Err(error) = recycling.io.iter().try_for_each(|io| self.disk.perform(io)) {
-                    return self.settler.fail(failure("recycle a segment", &error));
-                }
-                state.journal.recycled(recycling);
-            }
-        }
+        self.recycle(state, self.settler.settled());
         for (query, what, _) in self.settler.due_queries(false) {
             self.settler.answer(query, &what, None);
+        }
+    }
+
+    /// Takes segments back into use that hold nothing behind a position.
+    fn recycle(&self, state: &mut State, settled: Position) {
+        while state.written.is_none()
+            && !self.settler.has_failed()
+            && let Some(recycling) = state.journal.recycle(settled)
+        {
+            match recycling.io.iter().try_for_each(|io| self.disk.perform(io)) {
+                Ok(()) => state.journal.recycled(recycling),
+                Err(error) => self.settler.fail(failure("recycle a segment", &error)),
+            }
         }
     }
 
@@ -197,6 +203,9 @@ impl Memory {
             }
             state.journal.synced();
             self.settler.committed(batch, position);
+            if planted::has(Bug::SegmentStillNeeded) {
+                self.recycle(state, position);
+            }
             self.settle_if_due(state);
             return true;
         }

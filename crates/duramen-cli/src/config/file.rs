@@ -36,7 +36,7 @@ mod tests {
         assert_eq!(
             error,
             "TOML parse error at line 4, column 1\n  |\n4 | buond = \"1GiB\"\n  | ^^^^^\nunknown field `buond`, expected one of \
-             `bytes`, `age`, `bound`\ndid you mean `bound`?"
+             `bytes`, `age`, `bound`, `reserve`\ndid you mean `bound`?"
         );
         let error = parse("colour = 1").expect_err("nothing like it").to_string();
         assert!(error.contains("unknown field `colour`, expected one of `hubs`") && !error.contains("mean"), "{error}");

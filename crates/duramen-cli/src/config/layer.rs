@@ -84,6 +84,9 @@ struct SettleSettings {
     /// How much may be durable and not settled before appends wait [default: 256MiB]
     #[arg(long = "settling-bound", value_name = "SIZE", env = "DURAMEN_SETTLING_BOUND")]
     bound: Option<Size>,
+    /// How much of the disk is kept back at the most, so that purging works when it is full [default: 64MiB]
+    #[arg(long = "settling-reserve", value_name = "SIZE", env = "DURAMEN_SETTLING_RESERVE")]
+    reserve: Option<Size>,
 }
 
 #[derive(Args, Debug, Default, Deserialize)]
@@ -127,6 +130,7 @@ impl Settings {
                 bytes: self.settling.bytes.or(below.settling.bytes),
                 age: self.settling.age.or(below.settling.age),
                 bound: self.settling.bound.or(below.settling.bound),
+                reserve: self.settling.reserve.or(below.settling.reserve),
             },
             retention: KeepSettings {
                 completed: self.retention.completed.or(below.retention.completed),
@@ -164,6 +168,7 @@ impl Settings {
                 bytes: self.settling.bytes.unwrap_or(settle.bytes),
                 age: self.settling.age.unwrap_or(settle.age),
                 bound: self.settling.bound.unwrap_or(settle.bound),
+                reserve: self.settling.reserve.unwrap_or(settle.reserve),
             },
             retention: Keep {
                 completed: self.retention.completed.unwrap_or_default(),

@@ -51,6 +51,7 @@ pub(crate) struct Settle {
     pub(crate) bytes: Size,
     pub(crate) age: Span,
     pub(crate) bound: Size,
+    pub(crate) reserve: Size,
 }
 
 /// How long instances that have ended are kept, by how they ended; `none` keeps them until they are purged.
@@ -105,8 +106,8 @@ impl Config {
 
     /// How their stores are opened.
     pub(crate) fn store_options(&self) -> duramen_embedded::Options {
-        let settling =
-            Settling { bytes: self.settling.bytes.0, age: self.settling.age.0, bound: self.settling.bound.0 };
+        let Settle { bytes, age, bound, reserve } = self.settling;
+        let settling = Settling { bytes: bytes.0, age: age.0, bound: bound.0, reserve: reserve.0 };
         duramen_embedded::Options { settling, ..Default::default() }
     }
 }
@@ -129,6 +130,11 @@ impl Default for Limits {
 impl Default for Settle {
     fn default() -> Self {
         let settling = Settling::default();
-        Self { bytes: Size(settling.bytes), age: Span(settling.age), bound: Size(settling.bound) }
+        Self {
+            bytes: Size(settling.bytes),
+            age: Span(settling.age),
+            bound: Size(settling.bound),
+            reserve: Size(settling.reserve),
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::{Instance, offer_of};
 use crate::checkpoint::{Change, Parent, Part, Place, Task, TaskKey};
 use crate::event::{self, Kind};
 use crate::ids::{InstanceId, child_id};
-use crate::limits::{self, CHILD_DEPTH};
+use crate::limits::{self, BadInput, CHILD_DEPTH};
 use crate::message::{Body, StartChild, Terminate};
 use crate::partition::Ledger;
 use crate::planted::{self, Bug};
@@ -156,7 +156,8 @@ impl Instance {
         let child_id = if by_hub { child_id(&self.execution_id, id) } else { InstanceId::new(child.instance_id) };
         // A broken worker may use an action's id twice; the id of the child is not new then.
         let used = id <= self.largest_action || !applied.named.insert(id);
-        let fresh = by_hub && (!used || planted::has(Bug::ChildTakenForNew));
+        let fresh =
+            by_hub && ledger.numbers.is_execution(&self.execution_id) && (!used || planted::has(Bug::ChildTakenForNew));
         let created = SubOrchestrationInstanceCreatedEvent {
             instance_id: child_id.to_string(),
             name: child.name,
@@ -167,7 +168,7 @@ impl Instance {
         };
         let start = self.start_child(id, &created, fresh, ledger.now);
         self.record(id, EventType::SubOrchestrationInstanceCreated(created), applied, ledger);
-        match refusal_of_child(&child_id, start.depth) {
+        match self.refusal_of_child(&child_id, id, start.depth, ledger) {
             Some(failure) => applied.refused.push(event::child_failed(ledger.now, id, Some(failure))),
             None => ledger.send(self.slot(), child_id, Body::StartChild(start)),
         }
@@ -206,6 +207,32 @@ impl Instance {
             fresh,
             depth: self.head.depth + 1,
         }
+    }
+
+    /// Why a child may not be made, if it may not.
+    pub(super) fn refusal_of_child(
+        &self,
+        id: &InstanceId,
+        action: i32,
+        depth: u32,
+        ledger: &Ledger,
+    ) -> Option<TaskFailureDetails> {
+        let bad = match (limits::check_instance_id(id.as_str()), ledger.numbers.named_child(id)) {
+            (Err(bad), _) => bad,
+            // JavaScript makes such ids itself: that of the action, or of an earlier one that it tries again.
+            (Ok(()), Some((execution, of)))
+                if !self.has_executed_as(execution) || (of != action && of > self.largest_action) =>
+            {
+                BadInput::Reserved { what: "instance id".into(), id: id.to_string() }
+            }
+            (Ok(()), _) => return too_deep(id, depth),
+        };
+        Some(event::failure("InvalidInstanceId", bad.to_string()))
+    }
+
+    /// Whether an execution id is or was that of this run.
+    fn has_executed_as(&self, execution: &str) -> bool {
+        self.head.execution_id == execution || self.head.rewinds.iter().any(|rewind| rewind.before == execution)
     }
 
     fn send_event(&mut self, id: i32, sent: SendEventAction, applied: &mut Applied, ledger: &mut Ledger) {
@@ -259,11 +286,7 @@ impl Instance {
     }
 }
 
-/// Why a child may not be made, if it may not.
-pub(super) fn refusal_of_child(id: &InstanceId, depth: u32) -> Option<TaskFailureDetails> {
-    if let Err(bad) = limits::check_instance_id(id.as_str()) {
-        return Some(event::failure("InvalidInstanceId", bad.to_string()));
-    }
+fn too_deep(id: &InstanceId, depth: u32) -> Option<TaskFailureDetails> {
     (depth > CHILD_DEPTH).then(|| {
         let message = format!(
             "{id:?} would stand {CHILD_DEPTH} generations below its first ancestor; this looks like a recursion without end. Give it an end, or use continue_as_new for what repeats"

@@ -1,7 +1,6 @@
 //! Rewinding a failed instance: the history without its failures, and everything open in it opened
 //! again.
 
-use super::actions::refusal_of_child;
 use super::{Instance, task_event};
 use crate::checkpoint::{Change, HistoryParts, Place, Rewind, Task};
 use crate::event::{self, Kind};
@@ -23,8 +22,8 @@ impl Instance {
     pub(crate) fn rewind(&mut self, reason: Option<String>, ledger: &mut Ledger) {
         // Later than the last episode and no later than the next: it is shown between them.
         let at = self.next_episode_time(ledger.now);
-        self.head.rewinds.push(Rewind { at: Some(at.into()), reason: reason.clone() });
-        self.head.execution_id = ledger.numbers.execution_id();
+        let before = core::mem::replace(&mut self.head.execution_id, ledger.numbers.execution_id());
+        self.head.rewinds.push(Rewind { at: Some(at.into()), reason: reason.clone(), before });
         self.execution_id = self.head.execution_id.as_str().into();
         let held = self.session.take();
         planted!(SessionSurvivesRewind => self.session = held);
@@ -136,7 +135,7 @@ impl Instance {
         for child in self.history.open_children() {
             let again = self.start_child(child.action, &child.created, false, ledger.now);
             let id = InstanceId::new(child.created.instance_id);
-            if let Some(failure) = refusal_of_child(&id, again.depth) {
+            if let Some(failure) = self.refusal_of_child(&id, child.action, again.depth, ledger) {
                 // It could not be made before, and cannot now.
                 self.put(Kind::Result, event::child_failed(ledger.now, child.action, Some(failure)), ledger);
                 continue;

@@ -6,6 +6,7 @@ use crate::event::{self, Kind};
 use crate::ids::{Birth, InstanceId};
 use crate::instance::Instance;
 use crate::limits::{BadInput, check_name, check_payload};
+use crate::planted::{self, Bug};
 use crate::request::{PurgeOne, Refusal, Reply, Request, RequestId, Seen};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -55,7 +56,7 @@ impl Request {
 
 impl Partition {
     pub(super) fn request(&mut self, request_id: RequestId, request: Request) {
-        if let Err(bad) = request.check() {
+        if let Err(bad) = request.check().and_then(|()| self.check_execution_id(&request)) {
             return self.reply(request_id, Reply::Refused(bad.into()));
         }
         let id = request.instance();
@@ -84,6 +85,18 @@ impl Partition {
         }
     }
 
+    /// Ids of children are made of the execution id that their parent has: one that the hub makes is of one
+    /// parent alone.
+    fn check_execution_id(&self, request: &Request) -> Result<(), BadInput> {
+        let Request::Start(start) = request else { return Ok(()) };
+        match &start.request.execution_id {
+            Some(id) if self.ledger.numbers.is_execution(id) => {
+                Err(BadInput::Reserved { what: "execution id".into(), id: id.clone() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {
         self.ledger.out.push(Effect::Reply(request, reply));
     }
@@ -92,6 +105,9 @@ impl Partition {
     fn request_nowhere(&mut self, request_id: RequestId, request: Request) {
         let id = request.instance();
         let reply = match request {
+            Request::Start(_) if self.ledger.numbers.named_child(&id).is_some() => {
+                Reply::Refused(BadInput::Reserved { what: "instance id".into(), id: id.to_string() }.into())
+            }
             Request::Start(start) => return self.start(request_id, *start),
             Request::Wait(wait) if wait.birth.is_some() => Reply::Refused(Refusal::NotFound(wait.id.to_string())),
             Request::Wait(wait) => return self.wait(request_id, wait),
@@ -163,7 +179,7 @@ impl Partition {
         let PurgeOne { id, seen } = purge;
         let instance = &self.instances[&birth];
         let is = Seen::of(&instance.head, &instance.tail);
-        if is.is_none() || (seen.is_some() && seen != is) {
+        if is.is_none() || (seen.is_some() && seen != is && !planted::has(Bug::RowBelieved)) {
             return self.show(request, birth, |_| Reply::Purged(false));
         }
         self.remove(birth);
@@ -213,7 +229,7 @@ pub(super) fn wrong_status(
     status: OrchestrationStatus,
     why: &'static str,
 ) -> Refusal {
-    Refusal::WrongStatus { what, id: id.to_string(), status: status_name(status), why }
+    Refusal::WrongStatus { what: what.into(), id: id.to_string(), status: status_name(status).into(), why: why.into() }
 }
 
 /// A status as people write it.

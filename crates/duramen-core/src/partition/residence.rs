@@ -7,6 +7,7 @@ use crate::checkpoint::Image;
 use crate::ids::{Birth, InstanceId, Position};
 use crate::instance::Instance;
 use crate::limits::LEAVE_AT_A_TIME;
+use crate::planted;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -231,6 +232,7 @@ impl Partition {
                 self.leaving.tombstones.remove(&id);
             }
         }
+        let settled = self.rested();
         for _ in 0..LEAVE_AT_A_TIME {
             let Some((_, birth)) = self.leaving.changed.pop_front_if(|(number, _)| *number <= settled) else { break };
             self.rest(birth);
@@ -255,15 +257,21 @@ impl Partition {
         Some(if self.is_crowded() { Time::MIN } else { since.plus(self.config.settings.idle_after) })
     }
 
+    /// The last checkpoint that is settled: what it changed may leave.
+    fn rested(&self) -> u64 {
+        planted::rested(self.settled, self.committed)
+    }
+
     fn is_crowded(&self) -> bool {
         self.instances.len() > self.config.settings.resident
     }
 
     /// An instance may be settled by now: one that has ended leaves, another is idle from now on.
     fn rest(&mut self, birth: Birth) {
+        let settled = self.rested();
         let Some(instance) = self.instances.get_mut(&birth) else { return };
         instance.noted = false;
-        if instance.touched > self.settled {
+        if instance.touched > settled {
             // It was changed again meanwhile.
             return self.leaving.note(instance.touched, instance);
         }
@@ -306,7 +314,7 @@ impl Partition {
     fn evict(&mut self, birth: Birth) {
         let loading = |instance: &Instance| self.loading.contains_key(&instance.id);
         let leaves =
-            |instance: &Instance| instance.touched <= self.settled && instance.is_evictable() && !loading(instance);
+            |instance: &Instance| instance.touched <= self.rested() && instance.is_evictable() && !loading(instance);
         if !self.instances.get(&birth).is_some_and(|instance| leaves(instance)) {
             return;
         }

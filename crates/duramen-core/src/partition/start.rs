@@ -40,7 +40,7 @@ enum Verdict {
 }
 
 fn judge(id: &str, status: OrchestrationStatus, ended: bool, on_existing: &OnExisting) -> Verdict {
-    let exists = || Refusal::AlreadyExists { id: String::from(id), status: status_name(status) };
+    let exists = || Refusal::AlreadyExists { id: String::from(id), status: status_name(status).into() };
     match on_existing {
         OnExisting::AttachAny => Verdict::Attach,
         OnExisting::Attach if !ended => Verdict::Attach,

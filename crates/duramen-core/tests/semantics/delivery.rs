@@ -3,7 +3,7 @@
 use crate::common::*;
 use crate::episodes::chain;
 use duramen_core::work::{Announcement, Work, WorkItem};
-use duramen_proto::OrchestratorResponse;
+use duramen_proto::{ActivityResponse, OrchestratorResponse};
 use std::time::Duration;
 
 fn wait_function(hub: &mut Hub) {
@@ -470,4 +470,25 @@ fn a_session_that_moves_on_ends_where_it_was() {
     hub.release("Busy");
     hub.raise("w", "go", Some("y"));
     assert_eq!(hub.outcome("w"), "COMPLETED y");
+}
+
+#[test]
+fn an_answer_of_another_kind_is_none() {
+    check_without_crashes(|hub| {
+        hub.orchestrator("Call", |o| o.call(1, "A", None));
+        hub.activity("A", |_| Ok("done".into()));
+        hub.hold("Call");
+        hub.start("c", "Call", None);
+        let (worker, episode) = hub.take_held();
+        hub.answer(worker, Answer::Activity(episode.token, ActivityResponse::default()));
+        hub.hold("A");
+        let answer = hub.perform(worker, &episode);
+        hub.answer(worker, answer);
+        let (worker, task) = hub.take_held();
+        hub.answer(worker, Answer::Orchestrator(task.token, OrchestratorResponse::default()));
+        hub.release("Call");
+        let answer = hub.perform(worker, &task);
+        hub.answer(worker, answer);
+        assert_eq!(hub.outcome("c"), "COMPLETED done");
+    });
 }

@@ -3,6 +3,7 @@
 
 use crate::common::*;
 use duramen_core::checkpoint::Change;
+use duramen_core::work::Announcement;
 
 /// A chain of n activities.
 fn steps(hub: &mut Hub, n: i32) {
@@ -224,6 +225,47 @@ fn a_remote_worker_is_not_shown_a_past_that_is_not_durable() {
     hub.run();
     let (worker, second) = hub.take_held();
     let answer = hub.perform(worker, &second);
+    hub.answer(worker, answer);
+    assert_eq!(hub.outcome("t"), "COMPLETED x");
+}
+
+/// And the same for what a worker of this process had before it was durable: when that one is gone, the
+/// item is as it was, and still has to wait, although offers of items before it may be left.
+#[test]
+fn an_item_of_a_worker_in_this_process_leaves_it_when_its_events_are_durable() {
+    let mut hub = Hub::new(Mode::Plain);
+    hub.orchestrator("Three", |o| {
+        o.event("a", 0)?;
+        o.event("b", 0)?;
+        o.event("c", 0)
+    });
+    hub.go_remote();
+    hub.start("t", "Three", None);
+    hub.hold("Three");
+    hub.leave(WORKER);
+    let one = |announcement: Announcement| Announcement { orchestrators: 1, ..announcement };
+    // Each late answer leaves an offer of what it has answered.
+    for (n, event) in [(2, "a"), (3, "b")] {
+        hub.raise("t", event, None);
+        hub.join(WorkerId(n), one(remote()));
+        let (worker, item) = hub.take_held();
+        hub.leave(worker);
+        let late = hub.perform(worker, &item);
+        hub.answer(worker, late);
+    }
+    hub.stalled = true;
+    hub.submit(Request::Raise { id: "t".into(), name: "c".into(), input: Some("x".into()) });
+    hub.run();
+    hub.join(WorkerId(4), one(in_process()));
+    let (worker, _) = hub.take_held();
+    assert_eq!(worker, WorkerId(4), "a worker in this process has it at once");
+    hub.leave(worker);
+    hub.join(WorkerId(5), remote());
+    assert!(hub.held.is_empty(), "{:?}", hub.held);
+    hub.stalled = false;
+    hub.advance_seconds(1);
+    let (worker, item) = hub.take_held();
+    let answer = hub.perform(worker, &item);
     hub.answer(worker, answer);
     assert_eq!(hub.outcome("t"), "COMPLETED x");
 }

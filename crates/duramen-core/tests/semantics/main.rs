@@ -16,6 +16,7 @@ mod durability;
 mod episodes;
 mod events;
 mod held;
+mod hub_named;
 mod limits;
 mod long;
 mod manage;

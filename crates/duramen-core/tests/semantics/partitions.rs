@@ -2,6 +2,7 @@
 
 use crate::common::*;
 use duramen_core::checkpoint::Change;
+use duramen_core::limits::RESEND_EVERY;
 
 /// Sends n numbered events to `target`, one an answer or all in one.
 fn functions(hub: &mut Hub) {
@@ -279,4 +280,35 @@ fn what_is_within_reach_needs_no_outbox() {
     assert_eq!(hub.outcome("parent"), "COMPLETED from afar");
     let mut changes = hub.checkpoints.iter().flat_map(|(_, checkpoint)| &checkpoint.deltas);
     assert!(!changes.any(|delta| matches!(delta.change, Some(Change::Sent(_)))));
+}
+
+/// Both slots come to one owner, who has the message in its outbox, while the same message is on its
+/// way; and both wait for their target to be loaded.
+#[test]
+fn a_message_that_comes_over_the_way_and_from_the_outbox_is_taken_once() {
+    check_in(&[Mode::Plain, Mode::Evict], |hub| {
+        hub.reopen(2);
+        functions(hub);
+        let (sender, receiver) = (hub.id_in(0, 0), hub.id_in(1, 0));
+        hub.start(&receiver, "Collect", Some("4"));
+        hub.link = Box::new(|_| Fate::Lost);
+        hub.start(&sender, "Send", Some(&format!("{receiver} 2")));
+        hub.link = Box::new(|_| Fate::Once);
+        // They are sent again, and have not arrived when the hub is opened anew.
+        let sent = hub.mail.len();
+        hub.now = hub.now.plus(RESEND_EVERY);
+        while hub.mail.len() == sent {
+            assert!(hub.run_at_hand(), "the messages are sent again");
+        }
+        hub.reopen(1);
+        // They come before the load that the outbox waits for.
+        hub.stalled = true;
+        hub.run();
+        hub.stalled = false;
+        hub.run();
+        hub.raise(&receiver, "n", Some("3"));
+        hub.raise(&receiver, "n", Some("4"));
+        assert_eq!(hub.outcome(&receiver), format!("COMPLETED {}", numbers(4)));
+        assert_eq!(hub.deadline(), None);
+    });
 }

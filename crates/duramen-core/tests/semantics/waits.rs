@@ -2,6 +2,8 @@
 
 use crate::common::*;
 use duramen_core::request::RequestId;
+use duramen_proto::TerminateOrchestrationAction;
+use duramen_proto::orchestrator_action::OrchestratorActionType as Action;
 
 fn functions(hub: &mut Hub) {
     hub.orchestrator("Wait", |o| o.event("go", 0));
@@ -277,4 +279,44 @@ fn a_wait_for_one_that_is_being_purged_ends_when_the_purge_is_durable() {
     assert!(hub.reply(purge).is_none() && hub.reply(wait).is_none());
     hub.run();
     assert!(matches!(hub.reply(wait), Some(Reply::State(None))), "{:?}", hub.reply(wait));
+}
+
+/// One that is suspended before its first episode is pending no more.
+#[test]
+fn a_wait_for_the_start_ends_with_a_suspension() {
+    check(|hub| {
+        functions(hub);
+        hub.leave(WORKER);
+        hub.start("w", "Wait", None);
+        let wait = hub.wait("w", None, Until::Started, None);
+        assert_eq!(answer_of(hub, wait), "waits");
+        hub.suspend("w");
+        assert_eq!(answer_of(hub, wait), "SUSPENDED");
+    });
+}
+
+/// It ends, and its id goes to another, all in one answer of a third.
+#[test]
+fn a_bound_wait_hears_the_end_of_one_that_is_replaced_at_once() {
+    check_without_crashes(|hub| {
+        functions(hub);
+        hub.orchestrator("Other", |o| {
+            let target = TerminateOrchestrationAction {
+                instance_id: "w".into(),
+                reason: Some("gone".into()),
+                ..TerminateOrchestrationAction::default()
+            };
+            o.act(action(1, Action::TerminateOrchestration(target)));
+            o.child(2, "w", "Done", Some("the next"))
+        });
+        // What it is shown is durable and gone in the same checkpoint.
+        hub.audited = false;
+        // It has no episode, so that it ends without one.
+        hub.hold("Wait");
+        let birth = hub.start("w", "Wait", None);
+        let wait = hub.wait("w", Some(birth), Until::Completed, None);
+        hub.start("o", "Other", None);
+        assert_eq!(answer_of(hub, wait), "TERMINATED gone");
+        assert_eq!(hub.outcome("o"), "COMPLETED the next");
+    });
 }

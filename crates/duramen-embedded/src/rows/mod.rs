@@ -29,7 +29,7 @@ pub use error::DatabaseError;
 pub use space::Moved;
 
 use bytes::Bytes;
-use duramen_backend::rows::{Changes, Haste, Rows, RowsError, Standing, Tidied};
+use duramen_backend::rows::{Changes, Haste, Rows, RowsError, Standing, Thrift, Tidied};
 use duramen_backend::{Failure, Page, Query};
 use duramen_core::checkpoint::{DueTimers, Image, Outstanding, Task, TaskKey, TimerWindow};
 use duramen_core::ids::Slot;
@@ -165,7 +165,7 @@ impl Rows for Database {
         self.pacing.set(haste);
     }
 
-    fn tidy(&self) -> Result<Tidied, RowsError> {
-        self.tidy_slice()
+    fn tidy(&self, thrift: Thrift) -> Result<Tidied, RowsError> {
+        self.tidy_slice(thrift)
     }
 }

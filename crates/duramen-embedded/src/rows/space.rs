@@ -2,7 +2,7 @@
 
 use super::error::Trouble;
 use super::{Database, open};
-use duramen_backend::rows::{RowsError, Tidied};
+use duramen_backend::rows::{RowsError, Thrift, Tidied};
 use rusqlite::Connection;
 use std::time::Duration;
 
@@ -27,16 +27,19 @@ const SLICE: u32 = 256;
 
 impl Database {
     /// Moves the log into the file; and if there is nothing to move, gives back some pages.
-    pub(super) fn tidy_slice(&self) -> Result<Tidied, RowsError> {
+    pub(super) fn tidy_slice(&self, thrift: Thrift) -> Result<Tidied, RowsError> {
         // The file is being copied: that may take a while.
         let Ok(_moving) = self.moving.try_lock() else { return Ok(Tidied::Later) };
         if self.checkpoint()?.left > 0 {
             return Ok(Tidied::Later);
         }
-        let spare = self.read("count the pages of", |rows| {
-            let pages: i64 = open::value(rows, "page_count")?;
-            Ok(SPARE_PAGES.max(pages.cast_unsigned() / SPARE_PART))
-        })?;
+        let spare = match thrift {
+            Thrift::Strict => 0,
+            Thrift::Usual => self.read("count the pages of", |rows| {
+                let pages: i64 = open::value(rows, "page_count")?;
+                Ok(SPARE_PAGES.max(pages.cast_unsigned() / SPARE_PART))
+            })?,
+        };
         if self.free_pages()? <= spare {
             return Ok(Tidied::Done);
         }

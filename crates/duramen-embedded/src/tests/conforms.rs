@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const OPTIONS: Options = Options {
     sizes: SegmentSizes { first: 1 << 14, next: 1 << 16 },
-    settling: Settling { bytes: 1 << 12, age: Duration::from_millis(20), bound: 1 << 16 },
+    settling: Settling { bytes: 1 << 12, age: Duration::from_millis(20), bound: 1 << 16, reserve: 1 << 20 },
     prepare: 0,
 };
 

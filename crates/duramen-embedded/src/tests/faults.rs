@@ -1,39 +1,62 @@
 //! Disks that are full, syncs that fail, and marks.
 
 use super::conforms::open;
+use super::space::await_that;
 use super::{probe, start};
 use crate::store::Store;
+use duramen_backend::conformance::{Held, Probe};
 use duramen_backend::disk::{Disk, Fate, Faults};
 use duramen_backend::journal::{BatchHeader, segment_file};
 use duramen_backend::{Backend, Event, Hurry};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Fills a disk with appends until one of them waits; gives its number.
+fn fill(disk: &Disk, probe: &Probe, held: &Held) -> u64 {
+    disk.set_faults(Faults { capacity: Some(1 << 17), ..Faults::default() });
+    let mut number = 0;
+    while !probe.is_short() {
+        number += 1;
+        assert!(number < 100, "the disk is full long before");
+        probe.submit(held, vec![start(number, 5_000)], Hurry::Idle);
+        let answered = || matches!(probe.try_next(), Some(Event::Appended { number: n, .. }) if n == number);
+        await_that("it is answered, or there is no space", || answered() || probe.is_short());
+    }
+    assert!(probe.is_silent());
+    number
+}
+
 #[test]
-fn a_full_disk_stops_the_store_and_names_the_file() {
+fn on_a_full_disk_appends_wait_and_the_caller_does_not() {
     let disk = Disk::new();
     let (store, probe) = probe(open(&disk));
     let held = probe.acquire();
-    disk.set_faults(Faults { capacity: Some(1 << 17), ..Faults::default() });
-    let mut number = 0;
-    let failure = loop {
-        number += 1;
-        assert!(number < 100, "the disk is full long before");
-        probe.submit(&held, vec![start(number, 5_000)], Hurry::Idle);
-        match probe.next() {
-            Event::Appended { .. } => {}
-            Event::Failed(failure) => break failure,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert!(failure.what.contains(".new") && failure.reason.contains("no space left"), "{failure}");
-    probe.submit(&held, vec![start(number + 1, 10)], Hurry::Idle);
-    store.close();
+    let waiting = fill(&disk, &probe, &held);
+    probe.submit(&held, vec![start(waiting + 1, 10)], Hurry::Idle);
+    assert!((1..waiting).all(|number| probe.load(&format!("i{number}")).is_some()), "it is read");
     assert!(probe.is_silent());
+    disk.set_faults(Faults::default());
+    (waiting..=waiting + 1).for_each(|number| {
+        probe.expect_appended(&held, number);
+    });
+    await_that("there is space again", || probe.is_silent() && !probe.is_short());
+    assert!(!store.counters().no_space);
+}
+
+#[test]
+fn a_store_that_is_closed_on_a_full_disk_keeps_what_it_has_acknowledged() {
+    let disk = Disk::new();
+    let (store, probe) = probe(open(&disk));
+    let held = probe.acquire();
+    let waiting = fill(&disk, &probe, &held);
+    probe.submit(&held, vec![start(waiting + 1, 10)], Hurry::Idle);
+    store.close();
+    let Event::Failed(failure) = probe.next() else { panic!("it says what becomes of what waited") };
+    assert!(failure.what.contains(".new") && failure.reason.contains("no space left"), "{failure}");
     // With space again, everything that was acknowledged is there, and it goes on.
     disk.crash(|_, _| Fate::Lost);
     let (store, probe) = super::probe(open(&disk));
-    assert!((1..number).all(|number| probe.load(&format!("i{number}")).is_some()));
+    assert!((1..waiting).all(|number| probe.load(&format!("i{number}")).is_some()));
     let held = probe.acquire();
     probe.append(&held, (1..=20).map(|n| start_at(n, 1_000 + n)).collect());
     store.close();

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// Settling and recycling are as busy as they can be.
 pub(super) const BUSY: Options = Options {
     sizes: SegmentSizes { first: 4_096, next: 8_192 },
-    settling: Settling { bytes: 8_192, age: Duration::from_millis(3), bound: 1 << 16 },
+    settling: Settling { bytes: 8_192, age: Duration::from_millis(3), bound: 1 << 16, reserve: 1 << 20 },
     prepare: 0,
 };
 

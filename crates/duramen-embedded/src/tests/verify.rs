@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// Small segments, and no settle but those that somebody asks for.
 pub(super) const ASKED: Options = Options {
     sizes: SegmentSizes { first: 1 << 14, next: 1 << 15 },
-    settling: Settling { bytes: 1 << 30, age: Duration::from_secs(3_600), bound: 1 << 30 },
+    settling: Settling { bytes: 1 << 30, age: Duration::from_secs(3_600), bound: 1 << 30, reserve: 1 << 20 },
     prepare: 0,
 };
 

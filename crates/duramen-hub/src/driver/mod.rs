@@ -51,6 +51,8 @@ pub(crate) struct Driver {
     /// When the end of an open turn is to be taken for reached on a virtual clock.
     nudge: Option<(Instant, Time)>,
     unsynced: Unsynced,
+    /// The store has space for nothing but what gives space back.
+    short_of_space: bool,
     spare: Spare,
 }
 
@@ -128,6 +130,7 @@ impl Driver {
             retain: Retain::new(options),
             nudge: None,
             unsynced: Unsynced::default(),
+            short_of_space: false,
             spare: Spare::default(),
         }
     }

@@ -9,7 +9,7 @@ use duramen_backend::{Event, Hurry};
 use duramen_core::checkpoint::Checkpoint;
 use duramen_core::ids::{Epoch, InstanceId, PartitionId};
 use duramen_core::partition::{Config, Input, Partition};
-use duramen_core::request::Request;
+use duramen_core::request::{Refusal, Reply, Request};
 use duramen_core::time::Time;
 use duramen_core::work::{Answer, WorkerId};
 use std::collections::VecDeque;
@@ -87,6 +87,7 @@ impl Driver {
                 self.handle(shared, partition.0 as usize, Input::Loaded(id, image));
             }
             Event::Timers { partition, due } => self.handle(shared, partition.0 as usize, Input::Timers(due)),
+            Event::Space { short } => self.short_of_space = short,
             Event::Queried { query, page } => self.pending.found(query, page),
             Event::Settled(position) => {
                 for at in 0..self.slices.len() {
@@ -152,6 +153,11 @@ impl Driver {
         match incoming {
             Incoming::Request(call) => {
                 let Call { id, request, reply } = *call;
+                if self.short_of_space && takes_space(&request) {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(Reply::Refused(Refusal::NoSpace));
+                    return;
+                }
                 let at = self.owner_of(target(&request));
                 self.pending.asked(id, at, matches!(request, Request::Wait(_)), reply);
                 self.handle(shared, at, Input::Request(id, request));
@@ -238,7 +244,8 @@ impl Driver {
 
     /// Grants what is offered to whom has room, until nothing more can be granted.
     fn grant(&mut self, shared: &Shared) {
-        if !matches!(self.phase, Phase::Running) {
+        // What a worker answers has to be written.
+        if !matches!(self.phase, Phase::Running) || self.short_of_space {
             return;
         }
         loop {
@@ -314,6 +321,23 @@ impl Driver {
                 self.now = clock.now();
             }
         }
+    }
+}
+
+/// Whether a request makes more to be stored. Ending what runs and purging what has ended are how there comes to be
+/// space again.
+fn takes_space(request: &Request) -> bool {
+    match request {
+        Request::Start(_) | Request::Raise { .. } | Request::Restart { .. } | Request::Rewind { .. } => true,
+        Request::Suspend { .. }
+        | Request::Resume { .. }
+        | Request::Terminate { .. }
+        | Request::End { .. }
+        | Request::Purge(_)
+        | Request::Get(_)
+        | Request::Wait(_)
+        | Request::History(_)
+        | Request::Decide { .. } => false,
     }
 }
 

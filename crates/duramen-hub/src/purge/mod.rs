@@ -10,7 +10,7 @@ pub(crate) use sweep::{PAGE, Sweep};
 use crate::hub::Hub;
 use duramen_backend::{Order, Query};
 use duramen_core::ids::InstanceId;
-use duramen_core::request::Refusal;
+use duramen_core::request::{Purged, Refusal};
 use duramen_core::time::Time;
 use duramen_proto::OrchestrationStatus;
 use std::fmt;
@@ -37,15 +37,6 @@ pub struct Purge {
 enum Which {
     Ids(Vec<InstanceId>),
     Matching(Box<Query>),
-}
-
-/// What a purge has come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Purged {
-    /// Instances that had ended and are gone, with their histories.
-    pub deleted: u64,
-    /// Whether nothing is left of what was to be purged; `false` means that the time ran out.
-    pub complete: bool,
 }
 
 impl Purge {

@@ -1,13 +1,13 @@
 //! How a purge goes through instances: a walk down to descendants, and slices.
 
-use super::{ENDED, Purged};
+use super::ENDED;
 use crate::clock::Clock;
 use crate::hub::Shared;
 use crate::pool::Pool;
 use duramen_backend::{Page, Query};
 use duramen_core::ids::InstanceId;
 use duramen_core::limits::CHILD_DEPTH;
-use duramen_core::request::{PurgeOne, Refusal, Reply, Request, Seen};
+use duramen_core::request::{PurgeOne, Purged, Refusal, Reply, Request, Seen};
 use duramen_core::time::Time;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -48,6 +48,11 @@ impl SlowDisk {
         appended.recv_timeout(super::PATIENCE).expect("something is appended");
     }
 
+    /// Says that there is no space, or that there is some again.
+    pub(crate) fn space(&self, short: bool) {
+        self.events.get().expect("a hub listens")(Event::Space { short });
+    }
+
     /// Breaks the disk: what is appended from now on is lost.
     pub(crate) fn fail(&self) {
         self.whole.lock().unwrap().take();

@@ -1,6 +1,7 @@
 //! What a call says beside its message.
 
 use super::socket::Connection;
+use duramen_core::extension::TIMEOUT;
 use duramen_core::time::Time;
 use std::time::Duration;
 use tonic::Request;
@@ -22,8 +23,17 @@ pub(super) fn connection<T>(request: &Request<T>) -> Connection {
     request.extensions().get::<Connection>().cloned().unwrap_or_default()
 }
 
-/// How long the caller waits, if it says so: a little less, so that an answer still reaches it.
+/// A number that a client of our own gives beside its message.
+pub(super) fn number(metadata: &MetadataMap, key: &'static str) -> Option<u64> {
+    metadata.get(key)?.to_str().ok()?.parse().ok()
+}
+
+/// How long the caller waits, if it says so: exactly as long as one of our own says, otherwise a little less, so that
+/// an answer still reaches it.
 pub(super) fn patience(metadata: &MetadataMap) -> Option<Duration> {
+    if let Some(nanos) = number(metadata, TIMEOUT) {
+        return Some(Duration::from_nanos(nanos));
+    }
     let given = timeout(metadata.get("grpc-timeout")?.to_str().ok()?)?;
     Some(given.saturating_sub((given / 10).min(Duration::from_millis(100))))
 }
@@ -76,5 +86,7 @@ mod tests {
         assert_eq!(patience(&metadata), Some(Duration::from_millis(29_900)));
         metadata.insert("grpc-timeout", "100m".parse().unwrap());
         assert_eq!(patience(&metadata), Some(Duration::from_millis(90)));
+        metadata.insert(TIMEOUT, "100".parse().unwrap());
+        assert_eq!(patience(&metadata), Some(Duration::from_nanos(100)));
     }
 }

@@ -1,7 +1,7 @@
 //! A work item as the protocol sends it.
 
 use bytes::Bytes;
-use duramen_core::wire;
+use duramen_core::extension;
 use duramen_core::work::{ActivityWork, OrchestratorWork, Work, WorkItem};
 use duramen_proto::Value;
 use duramen_proto::history_event::EventType;
@@ -65,9 +65,9 @@ fn orchestrator(work: OrchestratorWork, can: Abilities) -> (WorkRequest, Option<
 /// What only Duramen's own workers look at.
 fn properties(work: &OrchestratorWork) -> BTreeMap<String, Value> {
     let entry = |name: &str, kind| (name.to_owned(), Value { kind: Some(kind) });
-    let session = entry(wire::SESSION, Kind::StringValue(wire::session_text(&work.session)));
-    let name = entry(wire::ORCHESTRATOR, Kind::StringValue(work.name.to_string()));
-    let without_past = work.past.is_none().then(|| entry(wire::INCLUDE_STATE, Kind::BoolValue(false)));
+    let session = entry(extension::SESSION, Kind::StringValue(work.session.to_text()));
+    let name = entry(extension::ORCHESTRATOR, Kind::StringValue(work.name.to_string()));
+    let without_past = work.past.is_none().then(|| entry(extension::INCLUDE_STATE, Kind::BoolValue(false)));
     [session, name].into_iter().chain(without_past).collect()
 }
 

@@ -1,7 +1,6 @@
 //! The protocol of the Durable Task SDKs over gRPC.
 
 mod call;
-mod cursor;
 mod desk;
 mod history;
 mod item;

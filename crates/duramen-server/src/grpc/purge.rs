@@ -9,6 +9,7 @@ use duramen_hub::Purge;
 use duramen_proto::purge_instances_request::Request as Which;
 use duramen_proto::{PurgeInstanceFilter, PurgeInstancesRequest, PurgeInstancesResponse};
 use std::time::Duration;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
 /// Ids that one request may name.
@@ -20,14 +21,14 @@ impl Service {
         request: Request<PurgeInstancesRequest>,
     ) -> Result<PurgeInstancesResponse, Status> {
         let desk = self.desk(request.metadata()).await?;
-        let PurgeInstancesRequest { request, recursive, .. } = request.into_inner();
+        let (metadata, _, PurgeInstancesRequest { request, recursive, .. }) = request.into_parts();
         let mut purge = match request {
             Some(Which::InstanceId(id)) => Purge::ids([InstanceId::new(id)]),
             Some(Which::InstanceBatch(batch)) => {
                 check_batch(batch.instance_ids.len())?;
                 Purge::ids(batch.instance_ids.into_iter().map(InstanceId::new))
             }
-            Some(Which::PurgeInstanceFilter(filter)) => matching(&filter)?,
+            Some(Which::PurgeInstanceFilter(filter)) => matching(&metadata, &filter)?,
             None => {
                 let ways = "an instance id, a batch of them, or a filter";
                 return Err(Status::invalid_argument(format!("a purge names nothing; give {ways}")));
@@ -50,13 +51,15 @@ pub(super) fn check_batch(ids: usize) -> Result<(), Status> {
     Ok(())
 }
 
-fn matching(filter: &PurgeInstanceFilter) -> Result<Purge, Status> {
-    let purge = Purge::matching(Query {
+fn matching(metadata: &MetadataMap, filter: &PurgeInstanceFilter) -> Result<Purge, Status> {
+    let mut query = Query {
         statuses: super::query::statuses(&filter.runtime_status)?,
         created_from: call::time(filter.created_time_from),
         created_to: call::time(filter.created_time_to),
         ..Query::default()
-    });
+    };
+    super::query::beyond_protocol(metadata, &mut query)?;
+    let purge = Purge::matching(query);
     Ok(match filter.timeout {
         // What lies before now has run out.
         Some(timeout) => purge.timeout(Duration::try_from(timeout).unwrap_or_default()),

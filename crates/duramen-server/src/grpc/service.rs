@@ -7,12 +7,13 @@ use super::history::Chunks;
 use super::status::{no_entities, no_hub};
 use super::stream::Items;
 use crate::{HubName, Hubs, NamedHub};
+use duramen_core::extension::VERSION;
 use duramen_core::request::Until;
 use duramen_proto as proto;
 use duramen_proto::services::task_hub_sidecar_service_server::TaskHubSidecarService;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status};
 
 pub(super) struct Service {
@@ -58,21 +59,23 @@ impl TaskHubSidecarService for Service {
 
     async fn hello(&self, request: Request<()>) -> Answer<()> {
         self.desk(request.metadata()).await?;
-        Ok(Response::new(()))
+        let mut reply = Response::new(());
+        reply.metadata_mut().insert(VERSION, AsciiMetadataValue::from_static(env!("CARGO_PKG_VERSION")));
+        Ok(reply)
     }
 
     async fn start_instance(
         &self,
         request: Request<proto::CreateInstanceRequest>,
     ) -> Answer<proto::CreateInstanceResponse> {
-        self.start(request).await.map(Response::new)
+        self.start(request).await
     }
 
     async fn restart_instance(
         &self,
         request: Request<proto::RestartInstanceRequest>,
     ) -> Answer<proto::RestartInstanceResponse> {
-        self.restart(request).await.map(Response::new)
+        self.restart(request).await
     }
 
     async fn get_instance(&self, request: Request<proto::GetInstanceRequest>) -> Answer<proto::GetInstanceResponse> {
@@ -120,7 +123,7 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<proto::QueryInstancesRequest>,
     ) -> Answer<proto::QueryInstancesResponse> {
-        self.query(request).await.map(Response::new)
+        self.query(request).await
     }
 
     async fn list_instance_ids(

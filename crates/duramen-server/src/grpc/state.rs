@@ -3,7 +3,8 @@
 use super::call;
 use super::service::Service;
 use super::status::not;
-use duramen_core::ids::InstanceId;
+use duramen_core::extension::BIRTH;
+use duramen_core::ids::{InstanceId, Run};
 use duramen_core::request::{Reply, Request as Ask, Until, Wait};
 use duramen_proto::{GetInstanceRequest, GetInstanceResponse, OrchestrationState};
 use tonic::{Request, Status};
@@ -24,9 +25,10 @@ impl Service {
         until: Until,
     ) -> Result<GetInstanceResponse, Status> {
         let timeout = call::patience(request.metadata());
+        let birth = call::number(request.metadata(), BIRTH).map(Run);
         let desk = self.desk(request.metadata()).await?;
         let GetInstanceRequest { instance_id, get_inputs_and_outputs } = request.into_inner();
-        let wait = Wait { id: InstanceId::new(instance_id), birth: None, until, timeout };
+        let wait = Wait { id: InstanceId::new(instance_id), birth, until, timeout };
         let reply = desk.hub.request(Ask::Wait(wait)).await;
         shown(reply, get_inputs_and_outputs)
     }

@@ -1,6 +1,7 @@
 //! Refusals as the SDKs expect them.
 
 use crate::HubsError;
+use duramen_core::extension::REFUSAL;
 use duramen_core::request::{Refusal, Reply};
 use tonic::{Code, Status};
 
@@ -11,12 +12,21 @@ pub(super) fn refused(refusal: Refusal) -> Status {
         Refusal::WrongStatus { .. } | Refusal::Replaced(_) => Code::FailedPrecondition,
         Refusal::ReusePolicy | Refusal::BadInput(_) => Code::InvalidArgument,
         Refusal::TimedOut(_) => Code::DeadlineExceeded,
-        Refusal::Overloaded(_) => Code::ResourceExhausted,
+        Refusal::Overloaded(_) | Refusal::NoSpace => Code::ResourceExhausted,
         Refusal::Stopped(_) => Code::Unavailable,
         // A caller that repeats it must know that it may have been done.
         Refusal::OutcomeUnknown(_) => Code::Unknown,
     };
-    Status::new(code, refusal.to_string())
+    with_detail(code, refusal.to_string(), &refusal)
+}
+
+/// A status that says in a form for programs too what it means. Only our own clients read that.
+fn with_detail(code: Code, text: String, refusal: &Refusal) -> Status {
+    let mut status = Status::new(code, text);
+    if let Ok(detail) = refusal.to_text().parse() {
+        status.metadata_mut().insert(REFUSAL, detail);
+    }
+    status
 }
 
 pub(super) fn no_hub(error: HubsError) -> Status {
@@ -26,7 +36,11 @@ pub(super) fn no_hub(error: HubsError) -> Status {
         HubsError::TooMany { .. } => Code::ResourceExhausted,
         HubsError::Closed { .. } | HubsError::Stopping => Code::Unavailable,
     };
-    Status::new(code, error.to_string())
+    match code {
+        // Nothing was done, and it can be tried again.
+        Code::Unavailable => with_detail(code, error.to_string(), &Refusal::Stopped(error.to_string())),
+        _ => Status::new(code, error.to_string()),
+    }
 }
 
 /// A reply that does not belong to its request, or a refusal.

@@ -6,7 +6,7 @@ use super::item::{Abilities, STREAMED_BYTES};
 use super::parts::is_whole;
 use super::service::Service;
 use super::stream::{Arrival, Items};
-use duramen_core::wire;
+use duramen_core::extension;
 use duramen_core::work::{Announcement, Answer, Filters};
 use duramen_hub::BareAnswer;
 use duramen_proto::{ActivityResponse, GetWorkItemsRequest, OrchestratorResponse, WorkItemFilters, WorkerCapability};
@@ -19,7 +19,7 @@ impl Service {
         let desk = self.desk(request.metadata()).await?;
         let connection = call::connection(&request);
         let name = call::worker_name(request.metadata()).unwrap_or("without a name").to_owned();
-        let sessions = request.metadata().contains_key(wire::KEEPS_SESSIONS);
+        let sessions = request.metadata().contains_key(extension::KEEPS_SESSIONS);
         let asked = request.into_inner();
         let streams_history = asked.capabilities().any(|can| can == WorkerCapability::HistoryStreaming);
         // Framing comes on top, and is far less than half of it.

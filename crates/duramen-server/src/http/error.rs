@@ -63,6 +63,7 @@ fn of_refusal(refusal: &Refusal) -> StatusCode {
         Refusal::ReusePolicy | Refusal::BadInput(_) => StatusCode::BAD_REQUEST,
         Refusal::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         Refusal::Overloaded(_) => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
         Refusal::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,
         // A caller that repeats it must know that it may have been done.
         Refusal::OutcomeUnknown(_) => StatusCode::INTERNAL_SERVER_ERROR,

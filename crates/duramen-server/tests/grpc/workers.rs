@@ -1,7 +1,7 @@
 //! What workers get, and when.
 
 use crate::support::*;
-use duramen_core::wire;
+use duramen_core::extension;
 use duramen_core::work::Session;
 use duramen_hub::Options;
 use duramen_proto::*;
@@ -43,25 +43,25 @@ async fn a_worker_that_keeps_sessions_is_sent_what_is_new() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     let mut request = tonic::Request::new(GetWorkItemsRequest::default());
-    request.metadata_mut().insert(wire::KEEPS_SESSIONS, "1".parse().unwrap());
+    request.metadata_mut().insert(extension::KEEPS_SESSIONS, "1".parse().unwrap());
     let mut worker = Worker::join(server.connect().await, request).await;
     client.start_instance(CreateInstanceRequest { version: Some("2".into()), ..create("i", "O") }).await.unwrap();
     let first = worker.run(vec![task(1, "A"), task(2, "B")]).await;
     let begun = session(&first).expect("the session is named");
-    assert_eq!((begun.episodes, text(&first, wire::ORCHESTRATOR)), (0, Some("O")));
-    assert_eq!(flag(&first, wire::INCLUDE_STATE), None, "the past is there, though it is empty");
+    assert_eq!((begun.episodes, text(&first, extension::ORCHESTRATOR)), (0, Some("O")));
+    assert_eq!(flag(&first, extension::INCLUDE_STATE), None, "the past is there, though it is empty");
 
     let (activity, token) = worker.activity().await;
     let (other, other_token) = worker.activity().await;
     assert_eq!(activity.version.as_deref(), Some("2"), "that of its orchestration");
     worker.result(&activity, &token, "1").await;
     let (second, token) = worker.episode().await;
-    assert_eq!((second.past_events.len(), flag(&second, wire::INCLUDE_STATE)), (0, Some(false)));
+    assert_eq!((second.past_events.len(), flag(&second, extension::INCLUDE_STATE)), (0, Some(false)));
     assert_eq!(session(&second), Some(Session { episodes: 1, ..begun }));
     let asks = OrchestratorResponse { requires_history: true, completion_token: token, ..Default::default() };
     worker.client.complete_orchestrator_task(asks).await.unwrap();
     let (again, token) = worker.episode().await;
-    assert_eq!((again.past_events.len(), flag(&again, wire::INCLUDE_STATE)), (4, None));
+    assert_eq!((again.past_events.len(), flag(&again, extension::INCLUDE_STATE)), (4, None));
     assert_eq!(again.new_events, second.new_events);
     worker.answer("i", &token, Vec::new()).await;
     worker.result(&other, &other_token, "2").await;
@@ -85,7 +85,7 @@ fn flag(request: &OrchestratorRequest, name: &str) -> Option<bool> {
 }
 
 fn session(request: &OrchestratorRequest) -> Option<Session> {
-    wire::parse_session(text(request, wire::SESSION)?)
+    Session::from_text(text(request, extension::SESSION)?)
 }
 
 /// Java begins its ids at 0, JavaScript's own test expects this list.

@@ -4,9 +4,9 @@ use crate::TaskFailed;
 use crate::json::JsonError;
 use duramen_core::request::Refusal;
 
-/// Why a call of a client failed. Three kinds are told apart: the orchestration itself did not succeed
-/// (`Failed`, `Terminated`, `Canceled`), the caller's values do not fit (`Input`, `Output`), or the hub
-/// did not do it (`Refused`).
+/// Why a call of a client failed. These kinds are told apart: the orchestration itself did not succeed
+/// (`Failed`, `Terminated`, `Canceled`), the caller's values do not fit (`Input`, `Output`, `Cursor`), the hub
+/// did not do it (`Refused`), or the way to it failed (`Unreachable`, `UnknownOutcome`, `Server`).
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The orchestration ended with a failure.
@@ -60,7 +60,40 @@ pub enum ClientError {
         /// What is wrong.
         reason: String,
     },
+    /// A cursor belongs to another list.
+    #[error(
+        "the cursor {0:?} is none that this list gave; give back the one of the page before, with the same filter, or none to begin"
+    )]
+    Cursor(String),
     /// The hub did not do it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The server could not be reached for as long as breaks are bridged. Nothing was done.
+    #[error("failed to reach the server at {address}: {reason}; nothing was done")]
+    Unreachable {
+        /// The address.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The connection to the server broke before it had answered, and to repeat the call might do it twice.
+    #[error(
+        "unknown outcome of the {what}: the connection to the server at {address} broke before it had answered ({reason}); look whether it was done before you ask again"
+    )]
+    UnknownOutcome {
+        /// What was asked for, of which instance.
+        what: String,
+        /// The address.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The server answered with an error that says nothing of the hub.
+    #[error("the server answered {code}: {message}")]
+    Server {
+        /// The code of gRPC.
+        code: String,
+        /// What it said.
+        message: String,
+    },
 }

@@ -1,6 +1,6 @@
 //! Instances and their histories, out of the hub and into a file.
 
-use super::{Client, ClientError, Filter, Instance, Selection};
+use super::{Client, ClientError, Cursor, Filter, Instance, Selection};
 use duramen_backend::Query;
 use duramen_core::history::{History, to_json};
 use duramen_core::request::Refusal;
@@ -43,7 +43,7 @@ pub struct Export {
     /// Not looked at yet.
     ids: VecDeque<String>,
     /// Where to find more.
-    more: Option<Query>,
+    more: Option<(Query, Option<Cursor>)>,
 }
 
 impl Client {
@@ -80,7 +80,7 @@ impl Client {
     pub fn export(&self, which: impl Into<Selection>) -> Export {
         let (ids, more) = match which.into() {
             Selection::Ids(ids) => (ids.into(), None),
-            Selection::Matching(filter) => (VecDeque::new(), Some(pages(*filter))),
+            Selection::Matching(filter) => (VecDeque::new(), Some((pages(*filter), None))),
         };
         Export { client: self.clone(), ids, more }
     }
@@ -153,10 +153,10 @@ impl Export {
                 if let Some(found) = self.look(&id).await? {
                     return Ok(Some(found));
                 }
-            } else if let Some(query) = self.more.take() {
-                let page = self.client.query(query.clone()).await?;
-                self.ids.extend(page.rows.into_iter().map(|row| row.head.id));
-                self.more = page.next.map(|next| Query { after: Some(next), ..query });
+            } else if let Some((query, after)) = self.more.take() {
+                let page = self.client.query(&query, after.as_ref()).await?;
+                self.ids.extend(page.instances.iter().map(|instance| instance.id().to_owned()));
+                self.more = page.next.map(|next| (query, Some(next)));
             } else {
                 return Ok(None);
             }

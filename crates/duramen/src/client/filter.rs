@@ -78,7 +78,7 @@ impl Filter {
         self
     }
 
-    pub(super) fn into_query(self) -> Query {
+    pub(crate) fn into_query(self) -> Query {
         self.0
     }
 }

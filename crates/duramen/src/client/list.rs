@@ -1,8 +1,9 @@
 //! Lists of instances, page by page.
 
 use super::{Client, ClientError, Filter, Instance};
-use duramen_backend::{Cursor, Order, Query};
+use duramen_backend::{Order, Query};
 use duramen_core::time::Time;
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
@@ -14,6 +15,23 @@ const PAGE: usize = 100;
 pub struct List {
     client: Client,
     query: Query,
+    after: Option<Cursor>,
+}
+
+/// Where a page ended. It is a text, which may be kept and given back later, by another process too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl From<String> for Cursor {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Some instances.
@@ -34,7 +52,7 @@ impl Client {
     /// filter has a prefix.
     pub fn list(&self, filter: Filter) -> List {
         let query = Query { limit: PAGE, ..filter.into_query() };
-        List { client: self.clone(), query }
+        List { client: self.clone(), query, after: None }
     }
 }
 
@@ -53,7 +71,7 @@ impl List {
 
     /// Goes on where a page ended.
     pub fn after(mut self, cursor: Cursor) -> Self {
-        self.query.after = Some(cursor);
+        self.after = Some(cursor);
         self
     }
 
@@ -64,16 +82,29 @@ impl List {
             let page = self.page().await?;
             all.extend(page.instances);
             match page.next {
-                Some(next) => self.query.after = Some(next),
+                Some(next) => self.after = Some(next),
                 None => return Ok(all),
             }
         }
     }
 
     async fn page(&self) -> Result<Page, ClientError> {
-        let page = self.client.query(self.query.clone()).await?;
+        self.client.query(&self.query, self.after.as_ref()).await
+    }
+}
+
+#[cfg(feature = "hub")]
+impl Page {
+    pub(super) fn new(page: duramen_backend::Page) -> Self {
         let instances = page.rows.into_iter().map(|row| Instance::new(row.into_state())).collect();
-        Ok(Page { instances, next: page.next, as_of: page.as_of })
+        Self { instances, next: page.next.map(|next| Cursor(next.to_string())), as_of: page.as_of }
+    }
+}
+
+impl Cursor {
+    /// The place that it stands for in a list.
+    pub(crate) fn place(&self, query: &Query) -> Result<duramen_backend::Cursor, ClientError> {
+        query.place(&self.0).ok_or_else(|| ClientError::Cursor(self.0.chars().take(64).collect()))
     }
 }
 

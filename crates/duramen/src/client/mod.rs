@@ -24,20 +24,23 @@ pub use export::{Export, ExportError, Exported};
 pub use filter::Filter;
 pub use handle::Handle;
 pub use instance::Instance;
-pub use list::{List, Page};
+pub use list::{Cursor, List, Page};
 pub use manage::Terminate;
+#[cfg(feature = "remote")]
+pub(crate) use purge::Purge;
 pub use purge::PurgeInstances;
 pub use selection::Selection;
 pub use start::{StartOrchestration, StartTime};
 pub use wait::WaitForInstance;
 
-pub use duramen_backend::Cursor;
+#[cfg(feature = "remote")]
+use crate::remote::Remote;
 use duramen_backend::Query;
-pub use duramen_core::request::{OnExisting, Refusal};
+pub use duramen_core::request::{OnExisting, Purged, Refusal};
 use duramen_core::request::{Reply, Request};
 use duramen_core::time::Time;
+#[cfg(feature = "hub")]
 use duramen_hub::Hub;
-pub use duramen_hub::Purged;
 
 /// Talks to a task hub.
 #[derive(Clone, Debug)]
@@ -49,25 +52,41 @@ pub struct Client {
 #[derive(Clone, Debug)]
 enum Way {
     /// In this process.
+    #[cfg(feature = "hub")]
     Local(Hub),
+    /// On a server.
+    #[cfg(feature = "remote")]
+    Remote(Remote),
 }
 
 impl Client {
+    #[cfg(feature = "hub")]
     pub(crate) fn local(hub: Hub) -> Self {
         Self { way: Way::Local(hub) }
     }
 
-    /// The hub's time: the system's clock, or that of a test.
+    #[cfg(feature = "remote")]
+    pub(crate) fn remote(remote: Remote) -> Self {
+        Self { way: Way::Remote(remote) }
+    }
+
+    /// The hub's time: the system's clock, or that of a test. Of a server's hub, the clock of this machine.
     pub fn now(&self) -> Time {
         match &self.way {
+            #[cfg(feature = "hub")]
             Way::Local(hub) => hub.now(),
+            #[cfg(feature = "remote")]
+            Way::Remote(_) => StartTime::from(std::time::SystemTime::now()).after(Time::EPOCH),
         }
     }
 
     /// Asks, and takes a refusal for an error.
     async fn request(&self, request: Request) -> Result<Reply, ClientError> {
         let reply = match &self.way {
+            #[cfg(feature = "hub")]
             Way::Local(hub) => hub.request(request).await,
+            #[cfg(feature = "remote")]
+            Way::Remote(remote) => remote.request(request).await?,
         };
         match reply {
             Reply::Refused(refusal) => Err(ClientError::Refused(refusal)),
@@ -75,16 +94,16 @@ impl Client {
         }
     }
 
-    async fn query(&self, query: Query) -> Result<duramen_backend::Page, Refusal> {
+    /// A page of the list that begins after a cursor.
+    async fn query(&self, query: &Query, after: Option<&Cursor>) -> Result<Page, ClientError> {
         match &self.way {
-            Way::Local(hub) => hub.query(query).await,
-        }
-    }
-
-    /// The hub that is in this process.
-    fn hub(&self) -> &Hub {
-        match &self.way {
-            Way::Local(hub) => hub,
+            #[cfg(feature = "hub")]
+            Way::Local(hub) => {
+                let after = after.map(|after| after.place(query)).transpose()?;
+                Ok(Page::new(hub.query(Query { after, ..query.clone() }).await?))
+            }
+            #[cfg(feature = "remote")]
+            Way::Remote(remote) => remote.query(query, after).await,
         }
     }
 }

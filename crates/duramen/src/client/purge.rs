@@ -1,8 +1,6 @@
 //! Purging: ids, filters, trees.
 
-use super::{Client, ClientError, Selection};
-use duramen_core::ids::InstanceId;
-use duramen_hub::{Purge, Purged};
+use super::{Client, ClientError, Purged, Selection, Way};
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,6 +10,14 @@ use std::time::Duration;
 pub struct PurgeInstances {
     client: Client,
     purge: Purge,
+}
+
+/// What is purged, and how far it goes.
+pub(crate) struct Purge {
+    pub(crate) which: Selection,
+    pub(crate) recursive: bool,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) progress: Box<dyn FnMut(u64) + Send>,
 }
 
 impl Client {
@@ -41,10 +47,7 @@ impl Client {
     /// # }
     /// ```
     pub fn purge(&self, which: impl Into<Selection>) -> PurgeInstances {
-        let purge = match which.into() {
-            Selection::Ids(ids) => Purge::ids(ids.into_iter().map(InstanceId::new)),
-            Selection::Matching(filter) => Purge::matching(filter.into_query()),
-        };
+        let purge = Purge { which: which.into(), recursive: false, timeout: None, progress: Box::new(|_| {}) };
         PurgeInstances { client: self.clone(), purge }
     }
 }
@@ -53,21 +56,21 @@ impl PurgeInstances {
     /// With their descendants that have ended. A live one stays, with all that is below it, and does not
     /// keep what is above it.
     pub fn recursive(mut self) -> Self {
-        self.purge = self.purge.recursive();
+        self.purge.recursive = true;
         self
     }
 
     /// Goes on for no longer than this, by the hub's clock. What has gone by then counts, and the result
     /// is not [`complete`](Purged::complete); ask again for the rest.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.purge = self.purge.timeout(timeout);
+        self.purge.timeout = Some(timeout);
         self
     }
 
     /// Calls this now and then with the number of instances that have gone so far. It must not block: other
     /// work of the task waits for it.
     pub fn progress(mut self, progress: impl FnMut(u64) + Send + 'static) -> Self {
-        self.purge = self.purge.progress(progress);
+        self.purge.progress = Box::new(progress);
         self
     }
 }
@@ -77,6 +80,26 @@ impl IntoFuture for PurgeInstances {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(self.client.hub().purge(self.purge).await?) })
+        Box::pin(async move {
+            match &self.client.way {
+                #[cfg(feature = "hub")]
+                Way::Local(hub) => Ok(hub.purge(self.purge.into()).await?),
+                #[cfg(feature = "remote")]
+                Way::Remote(remote) => remote.purge(self.purge).await,
+            }
+        })
+    }
+}
+
+#[cfg(feature = "hub")]
+impl From<Purge> for duramen_hub::Purge {
+    fn from(purge: Purge) -> Self {
+        let asked = match purge.which {
+            Selection::Ids(ids) => Self::ids(ids.into_iter().map(duramen_core::ids::InstanceId::new)),
+            Selection::Matching(filter) => Self::matching(filter.into_query()),
+        };
+        let asked = if purge.recursive { asked.recursive() } else { asked };
+        let asked = purge.timeout.into_iter().fold(asked, Self::timeout);
+        asked.progress(purge.progress)
     }
 }

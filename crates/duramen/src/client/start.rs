@@ -37,6 +37,15 @@ impl From<Duration> for StartTime {
     }
 }
 
+impl StartTime {
+    pub(super) fn after(self, now: Time) -> Time {
+        match self {
+            Self::At(time) => time,
+            Self::In(pause) => now.plus(pause),
+        }
+    }
+}
+
 /// A start that has not been asked for yet. Awaiting it gives the [`Handle`], once the start is on disk.
 #[must_use = "nothing is started before it is awaited"]
 pub struct StartOrchestration<O> {
@@ -104,10 +113,7 @@ impl<O> StartOrchestration<O> {
     async fn begin(mut self) -> Result<Handle<O>, ClientError> {
         self.request.input = self.input?;
         let now = self.client.now();
-        let at = self.at.map(|at| match at {
-            StartTime::At(time) => time,
-            StartTime::In(pause) => now.plus(pause),
-        });
+        let at = self.at.map(|at| at.after(now));
         self.request.scheduled_start_timestamp = at.map(Timestamp::from);
         self.request.request_time = Some(now.into());
         let fresh = self.request.instance_id.is_empty();

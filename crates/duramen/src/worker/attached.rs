@@ -30,6 +30,6 @@ impl Worker {
         let attachment = Arc::new(hub.attach(Box::new(self.link()), self.announcement()));
         let drained = Arc::clone(&attachment);
         let send = Box::new(move |answers| attachment.answer(answers));
-        self.pool.outbox.attach(send, Some(Box::new(move || drained.drain())));
+        self.pool.outbox.attach(false, send, Some(Box::new(move || drained.drain())));
     }
 }

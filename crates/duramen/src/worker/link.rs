@@ -2,6 +2,8 @@
 
 use super::pool::Pool;
 use duramen_core::ids::Run;
+#[cfg(feature = "remote")]
+use duramen_core::ids::Token;
 use duramen_core::work::WorkItem;
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +20,12 @@ impl Link {
     /// Work for which the worker had announced room.
     pub fn deliver(&self, items: Vec<WorkItem>) {
         self.0.deliver(items);
+    }
+
+    /// An item that came is given back, for this reason.
+    #[cfg(feature = "remote")]
+    pub(crate) fn refuse(&self, token: Token, reason: String) {
+        self.0.refuse(token, reason);
     }
 
     /// The session of a run is of no more use.

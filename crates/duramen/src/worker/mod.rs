@@ -11,7 +11,7 @@
 //! written off with its thread, and replaced.
 
 mod activities;
-#[cfg(any(feature = "embedded", feature = "testing"))]
+#[cfg(feature = "hub")]
 mod attached;
 pub(crate) mod author;
 mod lane;
@@ -26,17 +26,28 @@ mod watch;
 
 pub use link::Link;
 pub use options::WorkerOptions;
+#[cfg(feature = "remote")]
+pub(crate) use outbox::{Outbox, lock};
 
+#[cfg(feature = "remote")]
+use crate::remote::Connected;
 use crate::{App, Error};
+#[cfg(feature = "remote")]
+use duramen_core::work::Filters;
 use duramen_core::work::{Announcement, Answer};
 use pool::Pool;
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "remote")]
+use std::sync::OnceLock;
 use tokio::runtime::Handle;
 
 /// A worker that runs. Dropping it stops it without waiting for what it has in hand.
 pub struct Worker {
     pool: Arc<Pool>,
+    /// Its connection, if its hub is on a server.
+    #[cfg(feature = "remote")]
+    connected: OnceLock<Connected>,
 }
 
 impl Worker {
@@ -46,7 +57,11 @@ impl Worker {
     pub fn start(app: App, options: WorkerOptions, runtime: Handle) -> Self {
         panics::install();
         let pool = Pool::start(Arc::new(app), options, runtime);
-        Self { pool }
+        Self {
+            pool,
+            #[cfg(feature = "remote")]
+            connected: OnceLock::new(),
+        }
     }
 
     /// How the hub sends to this worker.
@@ -62,14 +77,41 @@ impl Worker {
     /// Says where answers go; those that are already there go at once. What is given is dropped when
     /// the worker stops: own the hub's attachment in it, and that detaches the worker.
     pub fn attach(&self, send: impl Fn(Vec<Answer>) + Send + Sync + 'static) {
-        self.pool.outbox.attach(Box::new(send), None);
+        self.pool.outbox.attach(false, Box::new(send), None);
+    }
+
+    /// The same for a hub on a server. An answer is in hand until [`arrivals`](Self::arrivals) is told that it has
+    /// arrived.
+    #[cfg(feature = "remote")]
+    pub(crate) fn attach_far(&self, connected: Connected, send: impl Fn(Vec<Answer>) + Send + Sync + 'static) {
+        let first = self.connected.set(connected).is_ok();
+        assert!(first, "a worker is attached once");
+        self.pool.outbox.attach(true, Box::new(send), None);
+    }
+
+    /// Who is told that answers have arrived.
+    #[cfg(feature = "remote")]
+    pub(crate) fn arrivals(&self) -> Arc<Outbox> {
+        Arc::clone(&self.pool.outbox)
+    }
+
+    /// The names of all functions, as filters.
+    #[cfg(feature = "remote")]
+    pub(crate) fn registered(&self) -> Filters {
+        self.pool.registered()
     }
 
     /// Takes no more work, waits for what is in hand, at most [`WorkerOptions::drain`], and detaches.
     /// Threads that were written off are not waited for. It is an error when something is left: that
     /// is done again by the next worker.
     pub async fn shutdown(self) -> Result<(), Error> {
-        match self.pool.drain().await {
+        let left = self.pool.drain().await;
+        #[cfg(feature = "remote")]
+        if let Some(connected) = self.connected.get() {
+            connected.give_back().await;
+        }
+        self.pool.stop();
+        match left {
             0 => Ok(()),
             left => Err(Error::msg(format!("the worker stopped with {left} items in hand; they will be done again"))),
         }

@@ -10,7 +10,7 @@ type Send = Box<dyn Fn(Vec<Answer>) + core::marker::Send + Sync>;
 type Tell = Box<dyn Fn() + core::marker::Send + Sync>;
 
 #[derive(Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     target: Mutex<Target>,
     /// Answers of activities that wait for others to go with.
     gathered: Mutex<Vec<Answer>>,
@@ -26,22 +26,32 @@ struct Target {
     drain: Option<Tell>,
     /// Answers from before the attachment was known.
     early: Vec<Answer>,
+    /// Whether an answer is in hand until it is said to have arrived.
+    far: bool,
     closed: bool,
 }
 
 impl Outbox {
-    pub(super) fn attach(&self, send: Send, drain: Option<Tell>) {
+    /// Says where answers go. Those that go far are in hand until they have [arrived](Self::arrived). `drain` is told
+    /// when the worker takes nothing more.
+    pub(super) fn attach(&self, far: bool, send: Send, drain: Option<Tell>) {
         let mut target = lock(&self.target);
         if target.closed {
             return;
         }
         target.drain = drain;
+        target.far = far;
         let early = std::mem::take(&mut target.early);
         let send = Arc::new(send);
         target.send = Some(Arc::clone(&send));
         // Under the lock, so that nothing overtakes what came first.
         if !early.is_empty() {
+            let count = early.len();
             send(early);
+            drop(target);
+            if !far {
+                self.arrived(count);
+            }
         }
     }
 
@@ -69,12 +79,24 @@ impl Outbox {
         let send = target.send.clone();
         match send {
             Some(send) => {
+                let far = target.far;
                 drop(target);
                 send(answers);
+                if far {
+                    return;
+                }
             }
             None if target.closed => {}
-            None => target.early.extend(answers),
+            None => {
+                target.early.extend(answers);
+                return;
+            }
         }
+        self.arrived(count);
+    }
+
+    /// So many answers are where they belong.
+    pub(crate) fn arrived(&self, count: usize) {
         let before = self.in_hand.fetch_sub(count, Ordering::AcqRel);
         if before == count {
             self.empty.notify_waiters();
@@ -128,6 +150,6 @@ impl Outbox {
 }
 
 /// Author code never runs under these locks, so a panic cannot have left them half changed.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

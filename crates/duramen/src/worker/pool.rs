@@ -7,6 +7,10 @@ use super::sessions::Sessions;
 use super::{activities, watch};
 use crate::App;
 use duramen_core::ids::Run;
+#[cfg(feature = "remote")]
+use duramen_core::ids::Token;
+#[cfg(feature = "remote")]
+use duramen_core::work::Filters;
 use duramen_core::work::{Announcement, Answer, Work, WorkItem};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -91,6 +95,11 @@ impl Pool {
     /// What operators see of the worker.
     fn name(&self) -> Arc<str> {
         format!("duramen-rust/{} process {}", env!("CARGO_PKG_VERSION"), std::process::id()).into()
+    }
+
+    #[cfg(feature = "remote")]
+    pub(super) fn registered(&self) -> Filters {
+        self.app.registered()
     }
 
     pub(super) fn deliver(&self, items: Vec<WorkItem>) {
@@ -193,13 +202,19 @@ impl Pool {
         }
     }
 
-    /// Stops once everything is answered or the time is over. Gives the number of unanswered items.
+    /// Takes no more items and waits until everything is answered or the time is over. Gives the number of unanswered
+    /// items.
     pub(super) async fn drain(&self) -> usize {
         self.outbox.drain();
         let drained = tokio::time::timeout(self.options.drain, self.outbox.emptied()).await;
-        let left = drained.map_or_else(|_| self.outbox.in_hand(), |()| 0);
-        self.stop();
-        left
+        drained.map_or_else(|_| self.outbox.in_hand(), |()| 0)
+    }
+
+    /// Answers an item unseen.
+    #[cfg(feature = "remote")]
+    pub(super) fn refuse(&self, token: Token, reason: String) {
+        self.outbox.took(1);
+        self.outbox.answer(vec![Answer::Abandoned(token, reason)]);
     }
 
     pub(super) fn stop(&self) {

@@ -3,7 +3,7 @@
 use super::{Fresh, fresh, purge, settle, some, standing};
 use bytes::Bytes;
 use duramen_backend::conformance::Sample;
-use duramen_backend::rows::{Haste, Rows, RowsError, Tidied};
+use duramen_backend::rows::{Haste, Rows, RowsError, Thrift, Tidied};
 
 /// An instance with this much in its inbox.
 fn large(birth: u64, bytes: usize) -> Sample {
@@ -50,7 +50,7 @@ fn what_a_purge_leaves_is_given_back() {
     rows.set_haste(Haste::Gentle);
     let samples: Vec<_> = (1..=20).map(|birth| large(birth, 1 << 20)).collect();
     settle(&rows, 1, samples.iter().flat_map(start).collect()).expect("it fits");
-    assert_eq!(rows.tidy().expect("it can be done"), Tidied::Done);
+    assert_eq!(rows.tidy(Thrift::Usual).expect("it can be done"), Tidied::Done);
     let bytes = || std::fs::metadata(rows.path()).expect("it is there").len();
     let before = bytes();
     assert!(before > 40 << 20, "inputs are there as events and as texts: {before}");
@@ -58,7 +58,7 @@ fn what_a_purge_leaves_is_given_back() {
     let free = rows.free_pages().expect("it can be read");
     assert!(free > 5_000, "{free}");
     let mut slices = 0;
-    while rows.tidy().expect("it can be done") == Tidied::More {
+    while rows.tidy(Thrift::Usual).expect("it can be done") == Tidied::More {
         slices += 1;
         assert!(slices < 100, "it comes to an end");
     }
@@ -76,9 +76,9 @@ fn a_log_that_somebody_reads_is_begun_anew_once_he_has_gone() {
     let reader = crate::rows::open::reader(rows.path()).expect("it opens");
     reader.execute_batch("BEGIN; SELECT count(*) FROM instance").expect("it reads");
     settle(&rows, 2, start(&large(100, 1 << 20))).expect("it fits");
-    assert_eq!(rows.tidy().expect("it can be done"), Tidied::Later);
+    assert_eq!(rows.tidy(Thrift::Usual).expect("it can be done"), Tidied::Later);
     reader.execute_batch("COMMIT").expect("it stops reading");
-    assert_eq!(rows.tidy().expect("it can be done"), Tidied::Done);
+    assert_eq!(rows.tidy(Thrift::Usual).expect("it can be done"), Tidied::Done);
     let log = rows.path().with_extension("db-wal");
     let bytes = || std::fs::metadata(&log).expect("it is there").len();
     let before = bytes();
@@ -92,6 +92,6 @@ fn a_log_that_became_long_is_cut() {
     settle(&rows, 1, (1..=40).flat_map(|birth| start(&large(birth, 1 << 20))).collect()).expect("it fits");
     let log = rows.path().with_extension("db-wal");
     assert!(std::fs::metadata(&log).expect("it is there").len() > 64 << 20);
-    assert_eq!(rows.tidy().expect("it can be done"), Tidied::Done);
+    assert_eq!(rows.tidy(Thrift::Usual).expect("it can be done"), Tidied::Done);
     assert_eq!(std::fs::metadata(&log).expect("it is there").len(), 0);
 }

@@ -6,7 +6,7 @@
 use super::fresh;
 use crate::rows::Database;
 use bytes::Bytes;
-use duramen_backend::rows::{Changes, Haste, InstanceChange, InstanceWrite, Rows, RunChange, Standing};
+use duramen_backend::rows::{Changes, Haste, InstanceChange, InstanceWrite, Rows, RunChange, Standing, Thrift};
 use duramen_core::checkpoint::{CustomStatus, Head, Part, Place, Tail, Text};
 use duramen_core::ids::{Epoch, Position, StoreId};
 use duramen_proto::Timestamp;
@@ -168,7 +168,7 @@ fn how_a_settle_disturbs_syncs() {
         syncs(name, fresh.folder.path(), || {
             for number in 0..6 {
                 fresh.rows.write(&batch(number)).expect("it is written");
-                fresh.rows.tidy().expect("it is tidied");
+                fresh.rows.tidy(Thrift::Usual).expect("it is tidied");
             }
         });
     }
