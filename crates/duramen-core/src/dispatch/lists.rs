@@ -63,10 +63,10 @@ impl Dispatcher {
     /// What waits, by kind, name and version.
     pub fn queue_rows(&self) -> Vec<QueueRow> {
         let mut rows: BTreeMap<_, QueueRow> = BTreeMap::new();
-        for waiting in self.all_waiting() {
-            let row = QueueRow::of(waiting);
+        let aside = self.aside().map(QueueRow::of);
+        for row in self.queues.iter().filter_map(|queue| QueueRow::of_all(queue)).chain(aside) {
             let key = (row.kind, row.name.clone(), row.version.clone());
-            rows.entry(key).and_modify(|known| known.add(waiting)).or_insert(row);
+            rows.entry(key).and_modify(|known| known.add(&row)).or_insert(row);
         }
         rows.into_values().collect()
     }
@@ -74,36 +74,46 @@ impl Dispatcher {
     /// What waits and can be taken by no connected worker. What is too large has a row for each item: sizes
     /// differ.
     pub fn unroutable_rows(&self) -> Vec<UnroutableRow> {
-        let mut reasons: BTreeMap<_, Option<Unroutable>> = BTreeMap::new();
         let mut rows: BTreeMap<_, UnroutableRow> = BTreeMap::new();
         let mut large = Vec::new();
-        for waiting in self.all_waiting() {
+        let obstacle = |waiting: &Waiting, bytes| {
             let offer = &waiting.offer;
-            let kind = offer.item.kind();
-            let key = (kind, offer.name.clone(), offer.version.clone());
-            let of_name = || self.workers.obstacle(kind, &Label::of(offer), ItemBytes::default());
-            let mut reason = *reasons.entry(key.clone()).or_insert_with(of_name);
-            if reason.is_none() && offer.bytes.is_known() {
-                reason = self.workers.obstacle(kind, &Label::of(offer), offer.bytes);
+            self.workers.obstacle(offer.item.kind(), &Label::of(offer), bytes)
+        };
+        for queue in self.queues.iter() {
+            let Some(head) = queue.clone().next() else { continue };
+            match (obstacle(head, ItemBytes::default()), QueueRow::of_all(queue.clone())) {
+                (Some(reason), Some(row)) => {
+                    let named = queue.take(NAMED_INSTANCES).map(|waiting| waiting.offer.item.instance().clone());
+                    let key = (row.kind, row.name.clone(), row.version.clone());
+                    rows.insert(key, UnroutableRow { queue: row, reason, instances: named.collect() });
+                }
+                _ => large.extend(queue.filter(|waiting| waiting.offer.bytes.is_known())),
             }
-            let Some(reason) = reason else { continue };
-            let row = || UnroutableRow {
+        }
+        large.extend(self.aside());
+        let mut single = Vec::new();
+        for waiting in large {
+            let Some(reason) = obstacle(waiting, waiting.offer.bytes) else { continue };
+            let row = UnroutableRow {
                 queue: QueueRow::of(waiting),
                 reason,
-                instances: [offer.item.instance().clone()].into(),
+                instances: [waiting.offer.item.instance().clone()].into(),
             };
             match reason {
-                Unroutable::TooLarge { .. } => large.push(row()),
+                Unroutable::TooLarge { .. } => single.push(row),
                 Unroutable::NoWorker | Unroutable::NoneForName | Unroutable::NoneForVersion => {
-                    rows.entry(key).and_modify(|known| known.add(waiting)).or_insert_with(row);
+                    let key = (row.queue.kind, row.queue.name.clone(), row.queue.version.clone());
+                    rows.entry(key).and_modify(|known| known.add(&row)).or_insert(row);
                 }
             }
         }
-        rows.into_values().chain(large).collect()
+        rows.into_values().chain(single).collect()
     }
 
-    fn all_waiting(&self) -> impl Iterator<Item = &Waiting> {
-        self.queues.iter().chain(self.parked.iter()).chain(&self.oversized)
+    /// What waits beside the queues.
+    fn aside(&self) -> impl Iterator<Item = &Waiting> {
+        self.parked.iter().chain(&self.oversized)
     }
 }
 
@@ -119,17 +129,22 @@ impl QueueRow {
         }
     }
 
-    fn add(&mut self, waiting: &Waiting) {
-        self.waiting += 1;
-        self.oldest = self.oldest.min(waiting.since);
+    /// Of a queue, the oldest first.
+    fn of_all<'a>(mut queue: impl ExactSizeIterator<Item = &'a Waiting>) -> Option<Self> {
+        let waiting = queue.len();
+        Some(Self { waiting, ..Self::of(queue.next()?) })
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.waiting += other.waiting;
+        self.oldest = self.oldest.min(other.oldest);
     }
 }
 
 impl UnroutableRow {
-    fn add(&mut self, waiting: &Waiting) {
-        self.queue.add(waiting);
-        if self.instances.len() < NAMED_INSTANCES {
-            self.instances.push(waiting.offer.item.instance().clone());
-        }
+    fn add(&mut self, other: &Self) {
+        self.queue.add(&other.queue);
+        let room = NAMED_INSTANCES.saturating_sub(self.instances.len());
+        self.instances.extend(other.instances.iter().take(room).cloned());
     }
 }

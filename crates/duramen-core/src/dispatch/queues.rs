@@ -73,10 +73,10 @@ impl Queues {
         }
     }
 
-    /// All that wait.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+    /// What waits, queue by queue: the oldest first. None of them is empty.
+    pub(super) fn iter(&self) -> impl Iterator<Item = impl ExactSizeIterator<Item = &Waiting> + Clone> {
         let queues = self.orchestrators.queues.values().chain(self.activities.queues.values());
-        queues.flat_map(|queue| queue.items.iter().map(|(_, waiting)| waiting))
+        queues.filter(|queue| !queue.items.is_empty()).map(|queue| queue.items.iter().map(|(_, waiting)| waiting))
     }
 
     pub(super) fn push(&mut self, waiting: Waiting) {
