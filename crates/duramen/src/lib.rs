@@ -94,5 +94,17 @@ pub use task_hub::TaskHubOptions;
 #[cfg(feature = "client")]
 pub use task_hub::{Counters, RunningWorker, TaskHub};
 
+/// What [`TaskHub::operator`] shows and decides: [`Hub::workers`](operator::Hub::workers),
+/// [`queues`](operator::Hub::queues), [`unroutable`](operator::Hub::unroutable), [`held`](operator::Hub::held),
+/// [`decide`](operator::Hub::decide) and [`drain`](operator::Hub::drain).
+#[cfg(feature = "hub")]
+pub mod operator {
+    pub use duramen_core::checkpoint::{Loss, LossCause, Losses};
+    pub use duramen_core::dispatch::{QueueRow, Unroutable, UnroutableRow};
+    pub use duramen_core::partition::{HeldItem, HeldKey, Verdict};
+    pub use duramen_core::work::{Announcement, WorkerId};
+    pub use duramen_hub::{ConnectedWorker, Hub, InFlight};
+}
+
 #[doc(hidden)]
 pub mod __private;

@@ -60,7 +60,9 @@ impl Remote {
                 let call = call!(rewind_instance, message);
                 self.repeat(Broken::Tell(&of("rewind", &id)), call).await.map(|_| Reply::Done)
             }
-            Request::End { .. } | Request::Purge(_) => unreachable!("a client has no method that asks for this"),
+            Request::End { .. } | Request::Purge(_) | Request::Decide { .. } => {
+                unreachable!("a client has no method that asks for this")
+            }
         }
     }
 
