@@ -31,11 +31,11 @@ pub(crate) fn run(dev: Dev) -> anyhow::Result<ExitCode> {
         at_start: vec![HubName::default()],
         open,
         grpc: dev.grpc.into_iter().map(Bind::Loopback).collect(),
-        limits: GrpcOptions::default(),
         http: Bind::Loopback(dev.http),
         data,
         hubs: format!("default, and others as soon as somebody names them, at most {MOST_HUBS}"),
         drain: DRAIN,
+        options: GrpcOptions::default(),
     };
     crate::on_runtime(serve(plan))
 }

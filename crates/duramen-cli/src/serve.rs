@@ -24,11 +24,11 @@ pub(crate) fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
         at_start: config.hubs.clone(),
         open: stores::in_folder(config.data.clone(), config.hub_options(), config.store_options()),
         grpc: config.grpc.clone(),
-        limits: config.grpc_options(),
         http: config.http,
         data: config.data.display().to_string(),
         hubs: names.join(", "),
         drain: config.drain.0,
+        options: config.grpc_options(),
     };
     crate::on_runtime(serve(plan))
 }

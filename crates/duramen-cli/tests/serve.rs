@@ -19,6 +19,9 @@ log = "info"
 
 [limits]
 unknown_wait = "5s"
+hold_after = 20
+max_inline_item_bytes = "3900KiB"
+fail_oversized = false
 
 [settling]
 age = "1s"
@@ -78,7 +81,6 @@ workers = 1000
 connections = 4000
 receive_bytes = "64MiB"
 receiving_bytes = "256MiB"
-max_inline_item_bytes = "3900KiB"
 page_bytes = "3MiB"
 reply_bytes = "256MiB"
 episode = "5m"

@@ -3,6 +3,7 @@
 use crate::checkpoint::{Head, Tail};
 use crate::ids::{Birth, InstanceId, Run};
 use crate::limits::BadInput;
+use crate::partition::{HeldItem, HeldKey, Verdict};
 use crate::time::Time;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -84,6 +85,15 @@ pub enum Request {
     History(InstanceId),
     /// Nothing: the reply comes once all that was done about the instance before is on disk, whether it exists or not.
     Landed(InstanceId),
+    /// Decide about an item that is held.
+    Decide {
+        /** The instance that it belongs to. */
+        id: InstanceId,
+        /** Which of its items. */
+        key: HeldKey,
+        /** What is to be done with it. */
+        verdict: Verdict,
+    },
 }
 
 /// A start.
@@ -205,6 +215,8 @@ pub enum Reply {
     Purged(bool),
     /// The encoded events, oldest first.
     History(Vec<Bytes>),
+    /// The items of one partition that are held.
+    Held(Vec<HeldItem>),
     /// It was not done.
     Refused(Refusal),
 }

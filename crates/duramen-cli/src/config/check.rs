@@ -2,6 +2,7 @@
 
 use super::{Bind, Config, Size};
 use anyhow::ensure;
+use duramen_core::limits::MOST_LOSSES;
 use std::collections::BTreeSet;
 
 pub(super) fn check(config: &Config) -> anyhow::Result<()> {
@@ -40,6 +41,11 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     ] {
         ensure!(size >= of, "`{key}` in [limits] is {size}: not even one message of {of} would fit");
     }
+    ensure!(
+        (1..=MOST_LOSSES).contains(&config.limits.hold_after),
+        "`hold_after` in [limits] is {}, but must be 1 to {MOST_LOSSES}",
+        config.limits.hold_after
+    );
     let settling = &config.settling;
     ensure!(
         settling.bytes <= settling.bound,

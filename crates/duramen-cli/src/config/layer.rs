@@ -67,9 +67,6 @@ struct LimitSettings {
     /// How much clients may be sending at a time, all together; as much again is for workers [default: 256MiB]
     #[arg(long = "limits-receiving-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_RECEIVING_BYTES")]
     receiving_bytes: Option<Size>,
-    /// How large a work item may be, with its history, that goes to a worker in one message [default: 3900KiB]
-    #[arg(long = "limits-max-inline-item-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_MAX_INLINE_ITEM_BYTES")]
-    max_inline_item_bytes: Option<Size>,
     /// How large a page of a list may be [default: 3MiB]
     #[arg(long = "limits-page-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_PAGE_BYTES")]
     page_bytes: Option<Size>,
@@ -85,6 +82,15 @@ struct LimitSettings {
     /// How long a wait without a deadline for an instance that does not exist is held [default: 1m]
     #[arg(long = "limits-unknown-wait", value_name = "SPAN", env = "DURAMEN_LIMITS_UNKNOWN_WAIT")]
     unknown_wait: Option<Span>,
+    /// How often an item may be lost with its worker before it is held for the operator [default: 20]
+    #[arg(long = "limits-hold-after", value_name = "NUMBER", env = "DURAMEN_LIMITS_HOLD_AFTER")]
+    hold_after: Option<u32>,
+    /// Bytes of a work item in one message to a worker that does not stream histories [default: 3900KiB]
+    #[arg(long = "limits-max-inline-item-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_MAX_INLINE_ITEM_BYTES")]
+    max_inline_item_bytes: Option<Size>,
+    /// Whether an item that is too large for every connected worker fails its instance [default: false]
+    #[arg(long = "limits-fail-oversized", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", env = "DURAMEN_LIMITS_FAIL_OVERSIZED")]
+    fail_oversized: Option<bool>,
 }
 
 #[derive(Args, Debug, Default, Deserialize)]
@@ -139,12 +145,14 @@ impl Settings {
                 connections: self.limits.connections.or(below.limits.connections),
                 receive_bytes: self.limits.receive_bytes.or(below.limits.receive_bytes),
                 receiving_bytes: self.limits.receiving_bytes.or(below.limits.receiving_bytes),
-                max_inline_item_bytes: self.limits.max_inline_item_bytes.or(below.limits.max_inline_item_bytes),
                 page_bytes: self.limits.page_bytes.or(below.limits.page_bytes),
                 reply_bytes: self.limits.reply_bytes.or(below.limits.reply_bytes),
                 episode: self.limits.episode.or(below.limits.episode),
                 activity: self.limits.activity.or(below.limits.activity),
                 unknown_wait: self.limits.unknown_wait.or(below.limits.unknown_wait),
+                hold_after: self.limits.hold_after.or(below.limits.hold_after),
+                max_inline_item_bytes: self.limits.max_inline_item_bytes.or(below.limits.max_inline_item_bytes),
+                fail_oversized: self.limits.fail_oversized.or(below.limits.fail_oversized),
             },
             settling: SettleSettings {
                 bytes: self.settling.bytes.or(below.settling.bytes),
@@ -182,12 +190,14 @@ impl Settings {
                 connections: self.limits.connections.unwrap_or(limits.connections),
                 receive_bytes: self.limits.receive_bytes.unwrap_or(limits.receive_bytes),
                 receiving_bytes: self.limits.receiving_bytes.unwrap_or(limits.receiving_bytes),
-                max_inline_item_bytes: self.limits.max_inline_item_bytes.unwrap_or(limits.max_inline_item_bytes),
                 page_bytes: self.limits.page_bytes.unwrap_or(limits.page_bytes),
                 reply_bytes: self.limits.reply_bytes.unwrap_or(limits.reply_bytes),
                 episode: self.limits.episode.unwrap_or(limits.episode),
                 activity: self.limits.activity.unwrap_or(limits.activity),
                 unknown_wait: self.limits.unknown_wait.unwrap_or(limits.unknown_wait),
+                hold_after: self.limits.hold_after.unwrap_or(limits.hold_after),
+                max_inline_item_bytes: self.limits.max_inline_item_bytes.unwrap_or(limits.max_inline_item_bytes),
+                fail_oversized: self.limits.fail_oversized.unwrap_or(limits.fail_oversized),
             },
             settling: Settle {
                 bytes: self.settling.bytes.unwrap_or(settle.bytes),

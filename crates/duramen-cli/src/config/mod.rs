@@ -42,12 +42,14 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) receive_bytes: Size,
     pub(crate) receiving_bytes: Size,
-    pub(crate) max_inline_item_bytes: Size,
     pub(crate) page_bytes: Size,
     pub(crate) reply_bytes: Size,
     pub(crate) episode: Span,
     pub(crate) activity: Limit,
     pub(crate) unknown_wait: Span,
+    pub(crate) hold_after: u32,
+    pub(crate) max_inline_item_bytes: Size,
+    pub(crate) fail_oversized: bool,
 }
 
 /// When what is durable is settled.
@@ -89,6 +91,8 @@ impl Config {
             episode_limit: self.limits.episode.0,
             activity_limit: self.limits.activity.span(),
             unknown_wait: self.limits.unknown_wait.0,
+            hold_after: self.limits.hold_after,
+            fail_oversized: self.limits.fail_oversized,
             ..defaults.settings
         };
         let retention = Retention {
@@ -135,12 +139,14 @@ impl Default for Limits {
             connections: grpc.connections,
             receive_bytes: Size(grpc.receive_bytes as u64),
             receiving_bytes: Size(grpc.receiving_bytes as u64),
-            max_inline_item_bytes: Size(grpc.inline_item_bytes as u64),
             page_bytes: Size(grpc.page_bytes as u64),
             reply_bytes: Size(grpc.reply_bytes as u64),
             episode: Span(settings.episode_limit),
             activity: Limit(settings.activity_limit.map(Span)),
             unknown_wait: Span(settings.unknown_wait),
+            hold_after: settings.hold_after,
+            max_inline_item_bytes: Size(grpc.inline_item_bytes as u64),
+            fail_oversized: settings.fail_oversized,
         }
     }
 }

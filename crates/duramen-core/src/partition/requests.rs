@@ -26,7 +26,8 @@ impl Request {
             | Self::Terminate { id, .. }
             | Self::End { id, .. }
             | Self::Rewind { id, .. }
-            | Self::Restart { id, .. } => id.clone(),
+            | Self::Restart { id, .. }
+            | Self::Decide { id, .. } => id.clone(),
         }
     }
 
@@ -48,7 +49,8 @@ impl Request {
             | Self::Get(_)
             | Self::Purge(_)
             | Self::History(_)
-            | Self::Landed(_) => Ok(()),
+            | Self::Landed(_)
+            | Self::Decide { .. } => Ok(()),
         }
     }
 }
@@ -72,7 +74,8 @@ impl Partition {
             | Request::End { .. }
             | Request::Restart { .. }
             | Request::Landed(_)
-            | Request::Purge(_) => self.residence(&id),
+            | Request::Purge(_)
+            | Request::Decide { .. } => self.residence(&id),
         };
         match residence {
             Residence::Here(birth) => self.request_here(request_id, request, birth),
@@ -147,6 +150,7 @@ impl Partition {
             Request::Resume { reason, .. } => {
                 self.change(request_id, birth, |instance, ledger| instance.resume(reason, ledger))
             }
+            Request::Decide { id, key, verdict } => self.decide(request_id, id, (key, verdict), birth),
             Request::End { id, output } => self.end(request_id, id, output, birth),
             Request::Terminate { output, recurse, .. } => {
                 self.change(request_id, birth, |instance, ledger| instance.terminate(output, recurse, ledger));
@@ -154,7 +158,7 @@ impl Partition {
         }
     }
 
-    fn show(&mut self, request: RequestId, birth: Birth, reply: impl FnOnce(&Instance) -> Reply) {
+    pub(super) fn show(&mut self, request: RequestId, birth: Birth, reply: impl FnOnce(&Instance) -> Reply) {
         let instance = &self.instances[&birth];
         let (reply, touched) = (reply(instance), instance.touched);
         self.reply_when_durable(Effect::Reply(request, reply), touched);

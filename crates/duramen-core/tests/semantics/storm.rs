@@ -130,8 +130,7 @@ fn storm(seed: u64, mode: Mode) {
                             sessions,
                             orchestrators: room,
                             activities: room,
-                            windowed: false,
-                            filters: None,
+                            ..Announcement::default()
                         };
                         hub.join(worker, announcement);
                     }

@@ -128,6 +128,10 @@ impl WorkerLink for Link {
         let _ = self.ended.send(run);
     }
 
+    fn drained(&self) {
+        self.closed("drained");
+    }
+
     fn closed(&self, reason: &str) {
         let _ = self.closed.send(reason.to_owned());
         let _ = self.to.send(Told::Stop);
@@ -146,8 +150,7 @@ impl Worker {
             sessions: in_process,
             orchestrators: room,
             activities: room,
-            windowed: false,
-            filters: None,
+            ..Announcement::default()
         };
         let attachment = Arc::new(hub.attach(Box::new(Link { to: to.clone(), closed, ended: end }), announcement));
         let answers = Arc::clone(&attachment);

@@ -8,7 +8,7 @@ use super::parts::Parts;
 use super::unsent::{Next, Unsent};
 use duramen_core::ids::Run;
 use duramen_core::limits::SEND_WINDOW;
-use duramen_core::work::{Announcement, Answer, WorkItem, WorkKind, WorkerId};
+use duramen_core::work::{Announcement, Answer, ItemBytes, WorkItem, WorkKind, WorkerId};
 use duramen_hub::{Attachment, WorkerLink};
 use duramen_proto::HealthPing;
 use duramen_proto::raw::{self, WorkRequest};
@@ -88,6 +88,10 @@ impl WorkerLink for Link {
     /// The protocol has no word for it. A session that has ended is never named again, and goes in time.
     fn end_session(&self, _: Run) {}
 
+    fn drained(&self) {
+        self.stream.unsent.drained();
+    }
+
     fn closed(&self, reason: &str) {
         self.stream.unsent.close(reason);
     }
@@ -157,20 +161,38 @@ impl Items {
         }
     }
 
-    /// The message for an item, or nothing if it does not fit: then it is given back, later and later.
+    /// The message for an item, or nothing if it does not fit: then it waits for a worker that takes it.
     fn message(&self, item: WorkItem) -> Option<raw::WorkItem> {
-        let (token, instance) = (item.token, item.work.instance().to_string());
+        let (token, instance, kind) = (item.token, item.work.instance().to_string(), item.work.kind());
         let parcel = item::parcel(item, self.stream.can);
-        let bytes = parcel.message.encoded_len();
-        if bytes > self.options.inline_item_bytes && !self.stream.can.sessions {
-            let limit = self.options.inline_item_bytes;
-            let reason = format!("it has {bytes} bytes, and this worker takes {limit} at most in one message");
-            tracing::warn!(instance, worker = self.stream.name, "a work item waits for another worker: {reason}");
-            self.desk.answer(token, Answer::Abandoned(token, reason));
-            return None;
-        }
-        if bytes > self.options.inline_item_bytes / 2 && !self.stream.can.sessions {
-            tracing::info!(instance, bytes, "a work item is over half of what goes to a worker in one message");
+        if !self.stream.can.sessions {
+            let (bytes, limit) = (parcel.message.encoded_len(), self.options.inline_item_bytes);
+            if bytes > limit {
+                tracing::warn!(
+                    instance,
+                    worker = self.stream.name,
+                    bytes,
+                    limit,
+                    "a work item is too large for a worker"
+                );
+                let seen = match kind {
+                    WorkKind::Orchestrator if self.stream.can.streams_above.is_some() => {
+                        ItemBytes { whole: 0, bare: bytes }
+                    }
+                    WorkKind::Orchestrator => ItemBytes { whole: bytes, bare: 0 },
+                    WorkKind::Activity => ItemBytes { whole: bytes, bare: bytes },
+                };
+                self.desk.answer(token, Answer::TooLarge(token, seen));
+                return None;
+            }
+            if bytes > limit / 2 {
+                tracing::info!(
+                    instance,
+                    bytes,
+                    limit,
+                    "a work item is over half of what goes to a worker in one message"
+                );
+            }
         }
         if let (Some(events), Some(WorkRequest::OrchestratorRequest(request))) = (parcel.past, &parcel.message.request)
         {
@@ -227,6 +249,10 @@ impl Stream for Items {
                         this.ping.as_mut().reset(Instant::now() + this.options.ping_every);
                         return Poll::Ready(Some(Ok(message)));
                     }
+                }
+                Next::Drained => {
+                    this.ended = true;
+                    return Poll::Ready(None);
                 }
                 Next::Closed(reason) => {
                     this.ended = true;

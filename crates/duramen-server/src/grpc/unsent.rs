@@ -13,15 +13,25 @@ pub(super) struct Unsent(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<(Instant, WorkItem)>,
-    /// The hub gives nothing more, for this reason.
-    closed: Option<String>,
+    /// The hub gives nothing more.
+    ended: Option<End>,
     waker: Option<Waker>,
     /// Items that were taken out because they had waited for too long, by kind, since that was last asked.
     recalled: Vec<WorkKind>,
 }
 
+#[derive(Clone, Debug)]
+enum End {
+    Drained,
+    /// For this reason.
+    Closed(String),
+}
+
 pub(super) enum Next {
     Item(WorkItem),
+    /// The worker was drained: the stream ends well.
+    Drained,
+    /// The hub gives nothing more, for this reason.
     Closed(String),
 }
 
@@ -37,7 +47,12 @@ impl Unsent {
 
     /// What is there already still goes out before.
     pub(super) fn close(&self, reason: &str) {
-        self.change(|state| state.closed = Some(reason.to_owned()));
+        self.change(|state| state.ended = Some(End::Closed(reason.to_owned())));
+    }
+
+    /// The same for a worker that gets nothing more and has answered everything.
+    pub(super) fn drained(&self) {
+        self.change(|state| state.ended = Some(End::Drained));
     }
 
     fn change(&self, by: impl FnOnce(&mut State)) {
@@ -55,8 +70,10 @@ impl Unsent {
         if let Some((_, item)) = state.items.pop_front() {
             return Poll::Ready(Next::Item(item));
         }
-        if let Some(reason) = &state.closed {
-            return Poll::Ready(Next::Closed(reason.clone()));
+        match state.ended.clone() {
+            Some(End::Drained) => return Poll::Ready(Next::Drained),
+            Some(End::Closed(reason)) => return Poll::Ready(Next::Closed(reason)),
+            None => {}
         }
         state.waker = Some(cx.waker().clone());
         Poll::Pending

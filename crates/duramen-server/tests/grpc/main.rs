@@ -7,6 +7,7 @@ mod clients;
 mod floods;
 mod hostile;
 mod lists;
+mod operating;
 mod proxy;
 mod raw;
 mod slow;
