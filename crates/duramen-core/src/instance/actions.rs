@@ -136,7 +136,7 @@ impl Instance {
             run: self.head.run,
             execution_id: self.head.execution_id.clone(),
             event: None,
-            failed_dispatches: 0,
+            losses: None,
             version: self.head.version.clone(),
             name: scheduled.name.clone(),
             runs_as: scheduled.version.clone().or_else(|| self.head.version.clone()),
@@ -281,7 +281,7 @@ impl Instance {
     pub(super) fn open_task(&mut self, task: Task, stored: Part, ledger: &mut Ledger) {
         ledger.write(Change::Task(Task { event: Some(stored), ..task.clone() }));
         let offer = offer_of(self.id.clone(), &task, ledger.number);
-        ledger.hold(crate::partition::Effect::Offer(offer));
+        ledger.offer_when_durable(offer);
         self.tasks.insert(task.key.unwrap_or_default().number, task);
     }
 }

@@ -2,18 +2,20 @@
 //! indexes over timers and tokens. Instances write into it while they change.
 
 use super::Effect;
+use super::held::HeldItems;
 use super::timers::Timers;
 use crate::checkpoint::{Change, Delta, Timer};
 use crate::dispatch::{Item, Offer};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, Slot, Token};
 use crate::instance::Instance;
-use crate::limits::Settings;
+use crate::limits::{Settings, UNSHOWN_PAUSE};
 use crate::message::{Body, Message};
 use crate::planted::planted;
 use crate::request::RequestId;
 use crate::time::Time;
-use crate::work::WorkerId;
+use crate::work::{ItemBytes, WorkerId};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// A message on its way out of an instance.
@@ -29,10 +31,21 @@ pub(crate) struct Letter {
 pub(crate) struct Out {
     pub(crate) item: Item,
     pub(crate) worker: WorkerId,
+    /// What the worker calls itself.
+    pub(crate) name: Arc<str>,
     pub(crate) in_process: bool,
     /// Whether the worker keeps the session.
     pub(crate) sessions: bool,
     pub(crate) since: Time,
+}
+
+/// A task that came back unanswered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Returned {
+    /// How often without that counting against it.
+    pub(crate) times: u32,
+    /// Its size, if it did not fit somewhere.
+    pub(crate) bytes: ItemBytes,
 }
 
 /// Something that is to be looked at again at a time.
@@ -82,11 +95,17 @@ pub(crate) struct Ledger {
     late: BTreeMap<Token, Out>,
     /// The token of each of them.
     late_of: BTreeMap<Item, Token>,
-    /// How often a task came back unanswered.
-    pub(crate) returns: BTreeMap<(Birth, u64), u32>,
+    /// Tasks that came back unanswered.
+    pub(crate) returns: BTreeMap<(Birth, u64), Returned>,
+    pub(crate) held_items: HeldItems,
+    /// Dispatches that count against an item before it is held.
+    pub(crate) hold_after: u32,
     pub(crate) wakes: BTreeSet<(Time, Wake)>,
     /// Episodes that are with in-process workers.
     pub(crate) in_process: usize,
+    /// Ids of instances that were there when the lease began and are gone, and until when that counts.
+    followed: BTreeSet<InstanceId>,
+    followed_until: Time,
 }
 
 impl Ledger {
@@ -113,8 +132,12 @@ impl Ledger {
             late: BTreeMap::new(),
             late_of: BTreeMap::new(),
             returns: BTreeMap::new(),
+            held_items: HeldItems::default(),
+            hold_after: settings.hold_after,
             wakes: BTreeSet::new(),
             in_process: 0,
+            followed: BTreeSet::new(),
+            followed_until: now.plus(UNSHOWN_PAUSE),
         }
     }
 
@@ -213,6 +236,33 @@ impl Ledger {
 
     /// Offers an item to the dispatcher now.
     pub(crate) fn offer(&mut self, offer: Offer) {
+        let offer = self.marked(offer);
         self.out.push(Effect::Offer(offer));
+    }
+
+    /// The same once the checkpoint is durable.
+    pub(crate) fn offer_when_durable(&mut self, offer: Offer) {
+        let offer = self.marked(offer);
+        self.hold(Effect::Offer(offer));
+    }
+
+    fn marked(&self, offer: Offer) -> Offer {
+        let follows = self.followed.contains(offer.item.instance());
+        Offer { follows, ..offer }
+    }
+
+    /// An instance goes. While a worker of the hub before may still have something of it, what another
+    /// begins under its id can be taken for that.
+    pub(crate) fn note_followed(&mut self, birth: Birth, id: &InstanceId) {
+        if birth.epoch() < self.epoch && self.now < self.followed_until {
+            self.followed.insert(id.clone());
+        }
+    }
+
+    /// Forgets what nobody has any more.
+    pub(crate) fn forget_followed(&mut self) {
+        if self.now >= self.followed_until {
+            self.followed.clear();
+        }
     }
 }
