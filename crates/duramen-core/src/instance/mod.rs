@@ -271,5 +271,13 @@ pub(crate) fn task_item(id: InstanceId, task: &Task) -> Item {
 pub(crate) fn offer_of(id: InstanceId, task: &Task, after: u64) -> Offer {
     let version = task.runs_as.as_deref().map(Into::into);
     let bytes = ItemBytes::default();
-    Offer { item: task_item(id, task), name: task.name.as_str().into(), version, after, prefer: None, bytes, follows: false }
+    Offer {
+        item: task_item(id, task),
+        name: task.name.as_str().into(),
+        version,
+        after,
+        prefer: None,
+        bytes,
+        follows: false,
+    }
 }
