@@ -19,9 +19,6 @@ log = "info"
 
 [limits]
 unknown_wait = "5s"
-hold_after = 20
-max_inline_item_bytes = "3900KiB"
-fail_oversized = false
 
 [settling]
 age = "1s"
@@ -86,6 +83,9 @@ reply_bytes = "256MiB"
 episode = "5m"
 activity = "none"
 unknown_wait = "5s"
+hold_after = 20
+max_inline_item_bytes = "3900KiB"
+fail_oversized = false
 
 [settling]
 bytes = "64MiB"
