@@ -26,6 +26,7 @@ mod minutes;
 mod parked;
 mod process;
 mod purging;
+mod python;
 mod report;
 mod server;
 mod settled;
@@ -42,6 +43,7 @@ use listing::List;
 use minutes::Minutes;
 use parked::Parked;
 use purging::Purge;
+use python::Python;
 use report::Report;
 use server::Serve;
 use std::path::{Path, PathBuf};
@@ -98,6 +100,9 @@ enum Measured {
     /// N instances that have ended are purged while `latency` runs: how much later its results come, and how much
     /// smaller the store is
     Purge(Purge),
+    /// A chain of 5 activities by the published Python SDK, 64 at a time: against `duramen dev`, in a process of its
+    /// own and on disk, and against the in-memory backend that the SDK ships
+    Python(Python),
     /// N calls that wait over 100 connections to a server, and 200 workers without work, beside `latency`
     Waiters(Waiters),
     /// The server of a remote run
@@ -150,6 +155,7 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
         Measured::Timers(timers) => Ok(text(&timers.run(&hub, place).await?, json)),
         Measured::List(list) => Ok(text(&list.run(&hub, place).await?, json)),
         Measured::Purge(purge) => Ok(text(&purge.run(&hub, place, arguments.seconds.unwrap_or(10)).await?, json)),
+        Measured::Python(python) => Ok(text(&python.run(folder, arguments.concurrency, arguments.seconds)?, json)),
         // It measures a server whether it is told so or not.
         Measured::Waiters(waiters) => Ok(text(&waiters.run(&hub, arguments.seconds.unwrap_or(10)).await?, json)),
         Measured::Serve(_) => unreachable!("a server is told apart before"),

@@ -1,4 +1,4 @@
-//! What this process has used, as the kernel counts it.
+//! What this process has used, or another, as the kernel counts it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +8,12 @@ use std::{fs, io};
 pub(crate) fn cpu() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").expect("Linux shows /proc/self/stat");
     parse_cpu(&stat).expect("/proc/self/stat is as proc(5) says")
+}
+
+/// The same of another process.
+pub(crate) fn cpu_of(process: u32) -> io::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    Ok(parse_cpu(&stat).expect("/proc/PID/stat is as proc(5) says"))
 }
 
 /// Processor time of the threads that live now, much finer than [`cpu`]: for spans of milliseconds.

@@ -51,6 +51,26 @@ worker.addNamedOrchestrator("js_waits", async function* (ctx) {
 worker.addNamedOrchestrator("js_ping", async function* (ctx, depth) {
   return depth === 0 ? [] : ["js", ...(yield ctx.callSubOrchestrator("py_ping", depth - 1))];
 });
+worker.addNamedOrchestrator("js_through_rust", async function* (ctx, value) {
+  value = yield ctx.callActivity("rs_echo", value);
+  value = yield ctx.callSubOrchestrator("rs_child", value);
+  return [value, yield ctx.waitForExternalEvent("value")];
+});
+worker.addNamedOrchestrator("js_told_rust", async function* (ctx) {
+  const type = yield ctx.callActivity("rs_type");
+  const absent = yield ctx.callActivity("rs_absent");
+  return [type, absent === null ? "null" : typeof absent];
+});
+worker.addNamedOrchestrator("js_catches_rust", async function* (ctx) {
+  try {
+    yield ctx.callActivity("rs_fails");
+  } catch (error) {
+    return [error.details.errorType, error.message];
+  }
+});
+worker.addNamedOrchestrator("js_pong", async function* (ctx, depth) {
+  return depth === 0 ? [] : ["js", ...(yield ctx.callSubOrchestrator("rs_ping", depth - 1))];
+});
 
 await worker.start();
 console.log("ready");

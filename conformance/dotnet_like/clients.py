@@ -174,3 +174,24 @@ def trap_16_at_most_32_hubs_are_made_by_naming_them(hub):
         create(Hub(hub.address, name="one-too-many"))
     assert "made-30" in errors[0].details() and "default" in errors[0].details(), errors[0].details()
     create(Hub(hub.address, name="MADE-3"))  # names are compared without case
+
+
+@scenario(own_server=("serve", "--hubs=orders,billing"))
+def trap_16_serve_knows_the_hubs_it_was_told_of_and_names_them(hub):
+    ours = Hub(hub.address, name="Orders")
+    instance = create(ours, input=text("in"))
+    assert_equal(ours.raw_state(instance).input.value, "in")
+    calls = [
+        lambda stub: stub.StartInstance(pb.CreateInstanceRequest(instanceId=unique(), name="any")),
+        lambda stub: stub.GetInstance(pb.GetInstanceRequest(instanceId=instance)),
+        lambda stub: stub.QueryInstances(pb.QueryInstancesRequest(query=pb.InstanceQuery())),
+        lambda stub: list(stub.GetWorkItems(pb.GetWorkItemsRequest())),
+    ]
+    # Plain clients name none, which is the default hub, and this server has none of that name.
+    for other in (Hub(hub.address, name="oders"), hub):
+        for call in calls:
+            with refused("NOT_FOUND") as errors:
+                call(other.stub)
+            said = errors[0].details()
+            assert "orders" in said and "billing" in said, said
+    ours.close()

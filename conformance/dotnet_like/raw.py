@@ -16,7 +16,8 @@ STREAMING = pb.WORKER_CAPABILITY_HISTORY_STREAMING
 class RawWorker:
     """One GetWorkItems stream on a connection of its own (or on a given one)."""
 
-    def __init__(self, hub, capabilities=(STREAMING,), orchestrations=100, activities=100, filters=None, channel=None):
+    def __init__(self, hub, capabilities=(STREAMING,), orchestrations=100, activities=100, filters=None, channel=None,
+                 hello=True):
         # Without a pool of its own, gRPC would share one connection among all channels of one address.
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 64 << 20)]
         self.channel = channel or grpc.insecure_channel(hub.address, options=options)
@@ -30,7 +31,8 @@ class RawWorker:
             capabilities=capabilities,
             workItemFilters=filters,
         )
-        self.stub.Hello(Empty())
+        if hello:
+            self.stub.Hello(Empty())
         self._stream = self.stub.GetWorkItems(request)
         threading.Thread(target=self._read, daemon=True).start()
 

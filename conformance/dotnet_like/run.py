@@ -4,7 +4,10 @@ import clients
 import harness
 import histories
 import items
+import lifecycle
+import sharing
+import tokenless
 import tokens
 
-assert [clients, histories, items, tokens]
+assert [clients, histories, items, lifecycle, sharing, tokenless, tokens]
 harness.main()

@@ -1,117 +1,6 @@
-"""Completion tokens, answers without them, lost streams, repeated and late answers."""
+"""Completion tokens, lost streams, repeated and late answers."""
 
 from raw import *
-
-RUNNING, TERMINATED = pb.ORCHESTRATION_STATUS_RUNNING, pb.ORCHESTRATION_STATUS_TERMINATED
-REPLACE = pb.OrchestrationIdReusePolicy(replaceableStatus=[RUNNING, TERMINATED, pb.ORCHESTRATION_STATUS_PENDING])
-
-
-@scenario(differs="it insists on tokens")
-def trap_01_answers_without_a_token_are_matched_by_instance_and_task(hub):
-    with RawWorker(hub, capabilities=()) as worker:
-        instance = create(hub)
-        worker.answer(worker.orchestrator(instance), schedule(0), schedule(1), token=False)
-        for _ in range(2):
-            item = worker.activity()
-            worker.result(item, str(item.activityRequest.taskId), token=False)
-        found = {}
-        while len(found) < 2:
-            item = worker.orchestrator(instance)
-            for event in item.orchestratorRequest.newEvents:
-                if event.HasField("taskCompleted"):
-                    found[event.taskCompleted.taskScheduledId] = event.taskCompleted.result.value
-            worker.answer(item, *([complete(2, "done")] if len(found) == 2 else []), token=False)
-        assert_equal(found, {0: "0", 1: "1"})
-        assert_equal(hub.wait(instance).serialized_output, "done")
-
-
-@scenario(differs="it insists on tokens")
-def trap_01_a_tokenless_answer_from_another_connection_is_stale(hub):
-    with RawWorker(hub, capabilities=()) as worker, RawWorker(hub, orchestrations=1, filters=pb.WorkItemFilters(
-            orchestrations=[pb.OrchestrationFilter(name="none")])) as other:
-        instance = create(hub)
-        item = worker.orchestrator(instance)
-        other.answer(item, complete(0, "wrong"), token=False)
-        time.sleep(0.2)
-        assert_equal(raw_status(hub, instance), "PENDING")
-        worker.answer(item, complete(0, "right"), token=False)
-        assert_equal(hub.wait(instance).serialized_output, "right")
-
-
-@scenario(differs="it insists on tokens")
-def trap_01_a_tokenless_connection_has_one_item_of_an_id_at_a_time(hub):
-    """Python's retries repeat a task id; a connection that answers without tokens could not tell two of them apart."""
-    with RawWorker(hub, capabilities=()) as worker:
-        instance = create(hub)
-        worker.answer(worker.orchestrator(instance), schedule(0, input="first"), schedule(0, input="second"), token=False)
-        first = worker.activity()
-        worker.nothing()
-        worker.result(first, "1", token=False)
-        second, results = None, []
-        while second is None or len(results) < 2:
-            item = worker.take()
-            if item.HasField("activityRequest"):
-                second = item
-                worker.result(second, "2", token=False)
-            else:
-                results += [event.taskCompleted.result.value for event in item.orchestratorRequest.newEvents
-                            if event.HasField("taskCompleted")]
-                worker.answer(item, *([complete(1)] if len(results) == 2 else []), token=False)
-        assert_equal(results, ["1", "2"])
-        assert_equal([first.activityRequest.input.value, second.activityRequest.input.value], ["first", "second"])
-
-
-@scenario(differs="it insists on tokens")
-def trap_01_a_late_tokenless_answer_to_a_replaced_run_is_dropped(hub):
-    for actions in ((complete(0, "old"),), (schedule(0),), ()):
-        with RawWorker(hub, capabilities=()) as worker:
-            instance = create(hub, input=text("old"))
-            old = worker.orchestrator(instance)
-            create(hub, instance, input=text("new"), orchestrationIdReusePolicy=REPLACE)
-            # The old item is booked on this connection until it is answered.
-            worker.nothing()
-            worker.answer(old, *actions, token=False)
-            new = worker.orchestrator(instance)
-            assert_equal(started_in(new).input.value, "new")
-            assert_equal(raw_status(hub, instance), "PENDING")
-            worker.answer(new, complete(0, "new"), token=False)
-            assert_equal(hub.wait(instance).serialized_output, "new")
-
-
-@scenario(slow=True, differs="it insists on tokens")
-def trap_01_a_late_tokenless_answer_to_a_terminated_and_restarted_run_is_dropped(hub):
-    with RawWorker(hub, capabilities=()) as worker:
-        instance = create(hub)
-        old = worker.orchestrator(instance)
-        hub.client.terminate_orchestration(instance)
-        assert_status(hub.wait(instance, timeout=20), "TERMINATED")
-        hub.client.restart_orchestration(instance)
-        worker.nothing()
-        worker.answer(old, complete(0, "old"), token=False)
-        new = worker.orchestrator(instance)
-        assert_equal(raw_status(hub, instance), "PENDING")
-        worker.answer(new, complete(0, "new"), token=False)
-        assert_equal(hub.wait(instance).serialized_output, "new")
-
-
-@scenario(own_server=())
-def trap_01_a_late_tokenless_answer_after_a_restart_of_the_server_is_dropped(hub):
-    """The item comes again to a connection that has shown no token only after two seconds, so that an answer of
-    before the crash, which would be taken for its own, comes first."""
-    instance = create(hub)
-    with RawWorker(hub, capabilities=()) as worker:
-        old = worker.orchestrator(instance)
-        hub.server.kill()
-        hub.server.start()
-    with RawWorker(hub, capabilities=()) as worker:
-        began = time.monotonic()
-        worker.answer(old, complete(0, "old"), token=False)
-        new = worker.orchestrator(instance)
-        assert time.monotonic() - began > 1, "handed out again at once"
-        worker.answer(new, complete(0, "new"), token=False)
-        state = hub.stub.WaitForInstanceCompletion(
-            pb.GetInstanceRequest(instanceId=instance, getInputsAndOutputs=True), timeout=20)
-        assert_equal(state.orchestrationState.output.value, "new")
 
 
 @scenario(differs="its tokens of one orchestration are all the same")
@@ -152,6 +41,14 @@ def trap_07_stale_and_unknown_answers_are_acknowledged_and_ignored(hub):
             worker.stub.AbandonTaskActivityWorkItem(pb.AbandonActivityTaskRequest(completionToken="none"))
             worker.answer(item, complete(0, "right"))
             assert_equal(hub.wait(instance).serialized_output, "right")
+
+
+@scenario()
+def trap_07_a_worker_that_never_says_hello_gets_its_items(hub):
+    with RawWorker(hub, hello=False) as worker:
+        instance = create(hub)
+        worker.answer(worker.orchestrator(instance), complete(0, "end"))
+        assert_equal(hub.wait(instance).serialized_output, "end")
 
 
 @scenario()

@@ -306,6 +306,30 @@ def trap_26_purge_by_filter_takes_times_and_statuses(hub):
     assert_equal(hub.status(failed), None)
 
 
+@scenario(differs="it looks at no timeout")
+def trap_26_a_purge_that_its_timeout_cuts_short_says_so(hub):
+    def ends(_, __):
+        return None
+
+    with hub.worker(ends):
+        started = [hub.start(ends, instance_id=unique("timeout")) for _ in range(200)]
+        [hub.wait(one) for one in started]
+
+    def purge(**timeout):
+        answer = hub.stub.PurgeInstances(pb.PurgeInstancesRequest(
+            purgeInstanceFilter=pb.PurgeInstanceFilter(timeout=timeout or None)))
+        return answer.deletedInstanceCount, answer.isComplete.value
+
+    first, complete = purge(nanos=1)
+    assert not complete and first < 200, (first, complete)
+    total = first
+    while not complete:
+        deleted, complete = purge(nanos=20_000_000)
+        total += deleted
+    assert_equal(total, 200)
+    assert_equal(purge(), (0, True))
+
+
 @scenario(differs="it knows no recursive purge")
 def trap_26_a_recursive_purge_takes_finished_descendants_and_leaves_live_ones(hub):
     def ends(_, __):

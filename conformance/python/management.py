@@ -278,7 +278,7 @@ def trap_10_a_wait_ends_at_the_callers_deadline(hub):
 
 
 @scenario(differs="it wakes nobody")
-def trap_10_a_purge_answers_its_waiters_and_a_terminate_too(hub):
+def trap_10_a_terminate_answers_its_waiters(hub):
     with hub.worker(forever):
         instance, found = hub.start(forever, instance_id=unique()), []
         waiter = threading.Thread(target=lambda: found.append(hub.wait(instance, timeout=20)))

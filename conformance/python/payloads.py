@@ -108,6 +108,24 @@ def trap_06_an_item_over_the_limit_waits_and_the_worker_goes_on(hub):
         assert_equal(hub.status(instance), "RUNNING")
 
 
+@scenario(differs="it sends it, and the SDK cannot receive it")
+def trap_06_a_payload_just_under_the_limit_goes_through_and_one_just_over_waits(hub):
+    def length(_, value):
+        return len(value)
+
+    # The limit is a little under the 4 MiB that the SDK receives, and of the whole message.
+    under, over = "x" * 3_950_000, "x" * 4_190_000
+    with hub.worker(length):
+        waits = hub.start(length, input=over, instance_id=unique())
+        state = hub.run(length, input=under, instance_id=unique())
+        assert_status(state, "COMPLETED")
+        assert_equal(state.get_output(), len(under))
+        # It is kept as it is: another worker could take it.
+        time.sleep(0.3)
+        light = hub.client.get_orchestration_state(waits, fetch_payloads=False)
+        assert_equal(light.runtime_status.name, "PENDING")
+
+
 @scenario(differs="its own limit of 4 MiB")
 def trap_06_the_server_receives_more_than_an_sdk_sends(hub):
     channel = grpc.insecure_channel(hub.address, options=[("grpc.max_receive_message_length", 64 << 20)])

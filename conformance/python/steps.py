@@ -114,24 +114,27 @@ def replays_see_the_same_time_and_the_same_ids(hub):
 
 
 @scenario()
-def a_timer_is_not_early_and_less_than_100_ms_late(hub):
+def trap_20_a_timer_is_not_early_and_less_than_100_ms_late(hub):
     fired = []
 
     def sleeper(ctx, milliseconds):
         due = ctx.current_utc_datetime + timedelta(milliseconds=milliseconds)
         yield ctx.create_timer(due)
         if not ctx.is_replaying:
-            fired.append((due, datetime.now(timezone.utc).replace(tzinfo=None), ctx.current_utc_datetime))
+            fired.append((milliseconds, due, datetime.now(timezone.utc).replace(tzinfo=None), ctx.current_utc_datetime))
 
     with hub.worker(sleeper):
         for milliseconds in (1, 50, 500, 1500):
-            hub.output(sleeper, input=milliseconds)
-    for due, now, shown in fired:
+            for one in [hub.start(sleeper, input=milliseconds, instance_id=unique()) for _ in range(5)]:
+                assert_status(hub.wait(one), "COMPLETED")
+    late = {}
+    for milliseconds, due, now, shown in fired:
         assert due <= now, f"fired at {now}, due {due}"
         assert due <= shown, f"the orchestrator sees {shown}, due {due}"
-    late = sorted((now - due) / timedelta(milliseconds=1) for due, now, _ in fired)
-    # The machine may be busy with other lanes: the second slowest says more than the slowest.
-    assert REFERENCE or late[-2] < 100, f"{late} ms late"
+        late.setdefault(milliseconds, []).append((now - due) / timedelta(milliseconds=1))
+    # This machine may be busy with other lanes, and they with other timers: a server that is late is late each time.
+    assert_equal([len(each) for each in late.values()], [5] * 4)
+    assert REFERENCE or all(min(each) < 100 for each in late.values()), f"{late} ms late"
 
 
 @scenario()

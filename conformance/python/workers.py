@@ -16,9 +16,9 @@ def activity_echo(_, value):
 class WorkerProcess:
     """A worker in a process of its own (`worker_process.py`), which says on its output what it begins."""
 
-    def __init__(self, hub, name):
+    def __init__(self, hub, name, address=None):
         script = str(Path(__file__).with_name("worker_process.py"))
-        command = [sys.executable, script, hub.address, hub.name or "", name]
+        command = [sys.executable, script, address or hub.address, hub.name or "", name]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.lines = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -108,6 +108,20 @@ def trap_08_a_worker_stopped_with_sigstop_loses_its_items_to_another_within_two_
         with WorkerProcess(hub, "second"):
             state = hub.wait(instance, timeout=120)
         first.signal(signal.SIGCONT)
+    assert_status(state, "COMPLETED")
+    assert_equal(state.get_output(), "second")
+
+
+@scenario(slow=True, differs="it does not look after its workers")
+def trap_08_a_worker_whose_packets_are_dropped_loses_its_items_to_another_within_two_minutes(hub):
+    instance, proxy = unique(), Proxy(hub.address)
+    with WorkerProcess(hub, "first", proxy.address) as first:
+        hub.start("holds", input="first", instance_id=instance)
+        eventually(lambda: "holding" in first.lines)
+        proxy.drop_packets()
+        with WorkerProcess(hub, "second"):
+            state = hub.wait(instance, timeout=120)
+    proxy.close()
     assert_status(state, "COMPLETED")
     assert_equal(state.get_output(), "second")
 
@@ -214,18 +228,6 @@ def a_server_that_stops_and_starts_keeps_everything(hub):
         assert_equal(after, before)
         patient(lambda: hub.client.raise_orchestration_event(live, "go", data="after"))
         assert_equal(patient_wait(hub, live).get_output(), "after")
-
-
-def patient(call, timeout=30):
-    """A client's call while the server comes back: the SDK does not repeat it by itself."""
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return call()
-        except grpc.RpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def patient_wait(hub, instance):

@@ -6,6 +6,7 @@ own, so none needs to care for the others. Servers come from the control endpoin
 
 import os
 import queue
+import socket
 import threading
 import time
 import traceback
@@ -24,30 +25,31 @@ from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 CONTROL = os.environ["CONFORMANCE_CONTROL"]
 REFERENCE = bool(os.environ.get("CONFORMANCE_REFERENCE"))
 LANES = 4
-SCENARIO_LIMIT_S = 150
 # `duramen dev` makes 32 hubs at most; the reference knows one.
 HUBS_PER_SERVER = 1 if REFERENCE else 30
 
 _scenarios = []
 
 
-def scenario(slow=False, own_server=None, differs=None):
-    """Declares a scenario, a function of the `Hub` that it gets.
+def scenario(slow=False, own_server=None, differs=None, limit_s=150):
+    """Declares a scenario, a function of the `Hub` that it gets. A text that it gives is shown in the table.
 
     slow: it waits for a long time without doing anything, so it begins early.
     own_server: the arguments of a server of its own, which it may kill.
     differs: why the reference backend does not do this.
+    limit_s: after which it hangs.
     """
 
     def declare(function):
-        _scenarios.append((function, slow, own_server, differs))
+        _scenarios.append((function, slow, own_server, differs, limit_s))
         return function
 
     return declare
 
 
 class Server:
-    """A server of this run that may be killed and started again on its data."""
+    """A server of this run that may be killed and started again on its data. Its arguments may begin with the verb
+    `serve`; otherwise it is `duramen dev`."""
 
     def __init__(self, arguments=()):
         answer = _control("/servers", "\n".join(arguments))
@@ -70,6 +72,49 @@ def _control(path, body=""):
             return response.read().decode()
     except urllib.error.HTTPError as error:
         raise RuntimeError(f"{path}: {error.read().decode()}") from None
+
+
+class Proxy:
+    """Stands between a worker and the server, until its packets are dropped: both ends stay open and hear nothing."""
+
+    def __init__(self, address):
+        self._target, self._dropping = address.rsplit(":", 1), threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open = [self._listener]
+        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def drop_packets(self):
+        self._dropping.set()
+
+    def close(self):
+        for one in self._open:
+            one.close()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            # Left open and never served: what connects while packets are dropped hears nothing either.
+            self._open.append(near)
+            if self._dropping.is_set():
+                continue
+            far = socket.create_connection(self._target)
+            self._open.append(far)
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self._forward, args=ends, daemon=True).start()
+
+    def _forward(self, source, target):
+        try:
+            while data := source.recv(65_536):
+                if self._dropping.is_set():
+                    return
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
 
 
 class Hub:
@@ -227,7 +272,7 @@ def main():
     only = os.environ.get("CONFORMANCE_ONLY", "")
     reporter, waiting = Reporter(), queue.SimpleQueue()
     for entry in sorted(_scenarios, key=lambda entry: not entry[1]):
-        function, _, own_server, differs = entry
+        function, _, own_server, differs, _ = entry
         if only not in function.__name__:
             continue
         if REFERENCE and (differs or own_server is not None):
@@ -241,10 +286,10 @@ def main():
     def lane():
         while True:
             try:
-                function, _, own_server, _ = waiting.get_nowait()
+                function, _, own_server, _, limit_s = waiting.get_nowait()
             except queue.Empty:
                 return
-            run_one(function, own_server, hubs, reporter)
+            run_one(function, own_server, limit_s, hubs, reporter)
 
     lanes = [threading.Thread(target=lane, daemon=True) for _ in range(LANES)]
     for thread in lanes:
@@ -270,39 +315,51 @@ class Hubs:
             return Hub(self._server.address, f"hub-{number}" if number else None, self._server)
 
 
-def run_one(function, own_server, hubs, reporter):
-    began, hub = time.monotonic(), None
+def run_one(function, own_server, limit_s, hubs, reporter):
+    began, hub, said = time.monotonic(), None, ""
     try:
         if own_server is None:
             hub = hubs.next()
         else:
             server = Server(own_server)
             hub = Hub(server.address, server=server)
-        problem = within_limit(function, hub)
+        problem, said = within_limit(function, hub, limit_s)
     except Exception:
         problem = traceback.format_exc()
-    reporter.say("failed" if problem else "passed", began, function.__name__, problem or "")
+    reporter.say("failed" if problem else "passed", began, function.__name__, problem or said)
     if hub is not None:
         hub.close()
         if own_server is not None or REFERENCE:
             hub.server.kill()
 
 
-def within_limit(function, hub):
-    """Runs the scenario on a thread of its own, which is left behind when it hangs; gives what went wrong."""
-    problem = [f"it hangs: no end within {SCENARIO_LIMIT_S} s"]
+def within_limit(function, hub, limit_s):
+    """Runs the scenario on a thread of its own, which is left behind when it hangs; gives what went wrong, and what it
+    has to say."""
+    outcome = [(f"it hangs: no end within {limit_s} s", "")]
 
     def act():
         try:
-            function(hub)
-            problem[0] = None
+            outcome[0] = None, function(hub) or ""
         except BaseException:
-            problem[0] = traceback.format_exc()
+            outcome[0] = traceback.format_exc(), ""
 
     thread = threading.Thread(target=act, daemon=True)
     thread.start()
-    thread.join(SCENARIO_LIMIT_S)
-    return problem[0]
+    thread.join(limit_s)
+    return outcome[0]
+
+
+def patient(call, timeout=30):
+    """A client's call while the server comes back: the SDK does not repeat it by itself."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -20,7 +20,8 @@ const USAGE: &str = "usage: cargo xtask VERB
   coverage     show which lines of core its tests and the simulator do not reach
   mutants      change core in small ways, and see that its tests or the simulator notice
   ci           what .ci/run does
-  nightly      the same with larger numbers, 20,000 seeds of the simulator, 1,000 kills: takes hours";
+  nightly      the same with larger numbers: 20,000 seeds of the simulator, 1,000 kills of a store under load, 50 of a
+               server: takes hours";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,10 +46,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Everything of `ci` with more cases of each property, then many seeds of the simulator and many kills under load,
-/// in release.
+/// Everything of `ci` with more cases of each property, then many kills of a server under load, and in release many
+/// seeds of the simulator and many kills of a store.
 fn nightly() -> Result<(), String> {
     run(Command::new("bash").arg(".ci/run").env("PROPTEST_CASES", "10000"))?;
+    conformance::run(&root(), &["kills", "--kills", "50"])?;
     let release = ["run", "--release", "--package"];
     run(Command::new("cargo").args(release).args(["duramen-sim", "--", "--seeds", "20000"]))?;
     run(Command::new("cargo").args(release).args(["duramen-torture", "--", "run", "--kills", "1000"]))

@@ -22,6 +22,16 @@
 //! }
 //! ```
 //!
+//! Where the instances are kept is one line of a program: `TaskHub::open("./data")` keeps them in a folder, and
+//! `TaskHub::connect("http://localhost:8080")`, behind the feature `remote`, on a server. The rest of the program is
+//! the same.
+//!
+//! # Features
+//!
+//! - `embedded`, on by default: a hub in this process, with its store in a folder.
+//! - `remote`: a hub on a server. Alone (`default-features = false`) it brings neither hub nor store.
+//! - `testing`: a hub in memory, with mocks.
+//!
 //! # Layout
 //!
 //! - [`prelude`]: what a program names.

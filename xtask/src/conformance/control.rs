@@ -1,7 +1,8 @@
 //! The endpoint on which a suite has its servers killed and started. Plain HTTP with `POST` and text, so that each
 //! language reaches it with what it ships:
 //!
-//! - `POST /servers`: starts another server; each line of the body is one more argument. Answers `id address`.
+//! - `POST /servers`: starts another server; each line of the body is one more argument, and the first may be the verb
+//!   `serve` instead of `dev`. Answers `id address`.
 //! - `POST /servers/ID/kill`, `/stop`, `/start`: SIGKILL; SIGTERM and wait; start again on the same ports and data.
 //!   The server of the suite itself has the id 0.
 

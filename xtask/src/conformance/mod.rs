@@ -11,9 +11,13 @@ mod report;
 mod server;
 mod suite;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use control::Control;
@@ -22,19 +26,27 @@ use report::Report;
 use server::{Launch, Servers};
 use suite::Suite;
 
-const USAGE: &str = "usage: cargo xtask conformance [SUITE...] [--only TEXT] [--keep] [--reference]
+const USAGE: &str = "usage: cargo xtask conformance [SUITE...] [--only TEXT] [--keep] [--reference] [--kills N]
 
-  SUITE        python, js, cross, java, go, dotnet-like; without one, all of them
+  SUITE        python, js, cross, java, go, dotnet-like, kills; without one, all of them, several at a time
   --only TEXT  only the scenarios whose name contains it
+  --kills N    how often the suite `kills` kills its server under load; 3 unless told otherwise
   --keep       leave the installed packages of the last run in place instead of starting from a fresh folder
   --reference  against the in-memory backend of the Python package instead of our server: says whether the
                scenarios are right, as far as that backend goes
 
-  DURAMEN_SERVER=COMMAND  what to run instead of `target/debug/duramen dev`; {grpc}, {http} and {data} in it
-                          stand for two ports and a folder";
+  DURAMEN_SERVER=COMMAND  what to run instead of `target/debug/duramen {verb}`; {verb} is `dev` or `serve`, {grpc},
+                          {http} and {data} stand for two ports and a folder";
 
-/// A suite that takes longer than this has hung.
+/// A suite that takes longer than this has hung; each kill may add `KILL_LIMIT`.
 const SUITE_LIMIT: Duration = Duration::from_secs(600);
+const KILL_LIMIT: Duration = Duration::from_secs(20);
+
+/// Suites that run at a time. They wait most of the time, for timers and for what must not happen.
+const LANES: usize = 3;
+
+/// Kills of a run that nobody asked more of.
+const FEW_KILLS: u32 = 3;
 
 /// What was asked for.
 struct Arguments {
@@ -42,6 +54,7 @@ struct Arguments {
     only: Option<String>,
     keep: bool,
     reference: bool,
+    kills: u32,
 }
 
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
@@ -49,10 +62,8 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     let packages = Packages::read(&root.join("conformance/packages"))?;
     let work = root.join("target/conformance");
     let launch = launch(root, &work, &packages, &arguments)?;
-    let mut reports = Vec::new();
-    for suite in &arguments.suites {
-        reports.push(run_suite(root, &work, *suite, &packages, &launch, &arguments)?);
-    }
+    let runs = Runs { root, work: &work, packages: &packages, launch: &launch, arguments: &arguments };
+    let reports = runs.all()?;
     let failed = reports.iter().map(Report::print).sum::<usize>();
     if failed == 0 {
         Ok(())
@@ -76,40 +87,67 @@ fn launch(root: &Path, work: &Path, packages: &Packages, arguments: &Arguments) 
     if let Ok(command) = std::env::var("DURAMEN_SERVER") {
         return Ok(Launch::new(&command));
     }
-    crate::run(Command::new("cargo").args(["build", "--quiet", "--package", "duramen-cli"]))?;
+    // One command, so that what both are made of is compiled once.
+    let packages = ["--package", "duramen-cli", "--package", "duramen-conformance"];
+    crate::run(Command::new("cargo").args(["build", "--quiet"]).args(packages))?;
     let binary = root.join("target/debug/duramen");
-    Ok(Launch::new(&format!("{} dev --grpc {{grpc}} --http {{http}} --data {{data}}", binary.display())))
+    Ok(Launch::new(&format!("{} {{verb}} --grpc {{grpc}} --http {{http}} --data {{data}}", binary.display())))
 }
 
-fn run_suite(
-    root: &Path,
-    work: &Path,
-    suite: Suite,
-    packages: &Packages,
-    launch: &Launch,
-    arguments: &Arguments,
-) -> Result<Report, String> {
-    let folder = work.join(suite.name());
-    println!("--- {}: setting up in {}", suite.name(), folder.display());
-    if !arguments.keep && folder.exists() {
-        fs::remove_dir_all(&folder).map_err(|error| format!("failed to remove {}: {error}", folder.display()))?;
+/// What the suites of one call share.
+struct Runs<'a> {
+    root: &'a Path,
+    work: &'a Path,
+    packages: &'a Packages,
+    launch: &'a Launch,
+    arguments: &'a Arguments,
+}
+
+impl Runs<'_> {
+    /// Runs the suites, some at a time; gives the reports in the order of the suites.
+    fn all(&self) -> Result<Vec<Report>, String> {
+        let suites = &self.arguments.suites;
+        let (next, reports) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        thread::scope(|scope| {
+            for _ in 0..LANES {
+                scope.spawn(|| {
+                    while let Some(suite) = suites.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let report = self.one(*suite);
+                        reports.lock().expect("no holder of this lock panics").insert(*suite, report);
+                    }
+                });
+            }
+        });
+        reports.into_inner().expect("no holder of this lock panics").into_values().collect()
     }
-    let command = suite.set_up(&root.join("conformance"), &folder, packages)?;
-    let servers = Servers::new(launch.clone(), fresh(&folder.join("servers"))?);
-    let address = servers.add(&[])?.address;
-    let control = Control::start(servers.clone())?;
-    let results = folder.join("results");
-    fs::write(&results, "").map_err(|error| format!("failed to write {}: {error}", results.display()))?;
-    let mut command = command;
-    command
-        .env("CONFORMANCE_ADDRESS", &address)
-        .env("CONFORMANCE_CONTROL", control.url())
-        .env("CONFORMANCE_RESULTS", &results)
-        .env("CONFORMANCE_ONLY", arguments.only.as_deref().unwrap_or_default())
-        .env("CONFORMANCE_REFERENCE", if arguments.reference { "1" } else { "" });
-    let outcome = suite::run_to_log(command, &work.join(format!("{}.log", suite.name())), SUITE_LIMIT);
-    servers.stop_all();
-    Report::read(suite.name(), &results, outcome)
+
+    fn one(&self, suite: Suite) -> Result<Report, String> {
+        let folder = self.work.join(suite.name());
+        println!("--- {}: setting up in {}", suite.name(), folder.display());
+        if !self.arguments.keep && folder.exists() {
+            fs::remove_dir_all(&folder).map_err(|error| format!("failed to remove {}: {error}", folder.display()))?;
+        }
+        let mut command = suite.set_up(&self.root.join("conformance"), &folder, self.packages)?;
+        let servers = Servers::new(self.launch.clone(), fresh(&folder.join("servers"))?);
+        let address = servers.add(&[])?.address;
+        let control = Control::start(servers.clone())?;
+        let results = folder.join("results");
+        fs::write(&results, "").map_err(|error| format!("failed to write {}: {error}", results.display()))?;
+        command
+            .env("CONFORMANCE_ADDRESS", &address)
+            .env("CONFORMANCE_CONTROL", control.url())
+            .env("CONFORMANCE_RESULTS", &results)
+            .env("CONFORMANCE_ONLY", self.arguments.only.as_deref().unwrap_or_default())
+            .env("CONFORMANCE_KILLS", self.arguments.kills.to_string())
+            .env("CONFORMANCE_RUST", self.root.join("target/debug/duramen-conformance"))
+            .env("CONFORMANCE_REFERENCE", if self.arguments.reference { "1" } else { "" });
+        println!("--- {}: running", suite.name());
+        let limit = SUITE_LIMIT + KILL_LIMIT * self.arguments.kills;
+        let outcome = suite::run_to_log(command, &self.work.join(format!("{}.log", suite.name())), limit);
+        servers.stop_all();
+        println!("--- {}: done", suite.name());
+        Report::read(suite.name(), &results, outcome)
+    }
 }
 
 /// An empty folder.
@@ -123,13 +161,17 @@ fn fresh(folder: &Path) -> Result<PathBuf, String> {
 }
 
 fn parse(arguments: &[&str]) -> Result<Arguments, String> {
-    let mut parsed = Arguments { suites: Vec::new(), only: None, keep: false, reference: false };
+    let mut parsed = Arguments { suites: Vec::new(), only: None, keep: false, reference: false, kills: FEW_KILLS };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match *argument {
             "--only" => parsed.only = Some((*rest.next().ok_or("--only needs a text")?).to_owned()),
             "--keep" => parsed.keep = true,
             "--reference" => parsed.reference = true,
+            "--kills" => {
+                let number = rest.next().ok_or("--kills needs a number")?;
+                parsed.kills = number.parse().map_err(|_| format!("--kills needs a number, not {number:?}"))?;
+            }
             "--help" => return Err(USAGE.to_owned()),
             name => parsed.suites.push(Suite::from_name(name).ok_or(format!("no suite {name:?}\n\n{USAGE}"))?),
         }

@@ -48,8 +48,8 @@ impl Report {
         let width = self.scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
         println!("\n=== {}", self.suite);
         for Scenario { outcome, seconds, name, output } in &self.scenarios {
-            let why = if *outcome == Outcome::Skipped { output.as_str() } else { "" };
-            println!("{:7} {seconds:>7} s  {name:width$}  {why}", outcome.name());
+            let said = if *outcome == Outcome::Failed { "" } else { output.as_str() };
+            println!("{:7} {seconds:>7} s  {name:width$}  {said}", outcome.name());
         }
         for scenario in self.of(Outcome::Failed) {
             println!("\n--- {} {} failed:\n{}", self.suite, scenario.name, scenario.output);

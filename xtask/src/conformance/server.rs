@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const START_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// The command line of a server, with its places for addresses and folder.
+/// The command line of a server, with its places for the verb, addresses and folder.
 #[derive(Clone)]
 pub(crate) struct Launch(Vec<String>);
 
@@ -49,14 +49,19 @@ impl Servers {
         Self { launch, folder, running: Arc::default() }
     }
 
-    /// Starts another server, with more arguments than the usual ones.
+    /// Starts another server, with more arguments than the usual ones. The verb `serve` may stand before them.
     pub(crate) fn add(&self, more: &[String]) -> Result<Started, String> {
+        let (verb, more) = match more.split_first() {
+            Some((first, rest)) if first == "serve" => ("serve", rest),
+            _ => ("dev", more),
+        };
         let mut servers = self.lock();
         let id = servers.len();
         let (grpc, http) = (free_port()?, free_port()?);
         let data = self.folder.join(format!("data-{id}")).display().to_string();
         let fill = |part: &String| {
-            part.replace("{grpc}", &grpc.port().to_string())
+            part.replace("{verb}", verb)
+                .replace("{grpc}", &grpc.port().to_string())
                 .replace("{http}", &http.port().to_string())
                 .replace("{data}", &data)
         };

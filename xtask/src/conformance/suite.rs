@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::packages::Packages;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Suite {
     Python,
     Js,
@@ -18,10 +18,13 @@ pub(crate) enum Suite {
     Java,
     Go,
     DotnetLike,
+    Kills,
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 6] = [Self::Python, Self::Js, Self::Cross, Self::Java, Self::Go, Self::DotnetLike];
+    /// Those that take longest first: several run at a time.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Python, Self::DotnetLike, Self::Go, Self::Java, Self::Cross, Self::Js, Self::Kills];
 
     /// Also the name of its folder, with `_` for `-`.
     pub(crate) fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Suite {
             Self::Java => "java",
             Self::Go => "go",
             Self::DotnetLike => "dotnet-like",
+            Self::Kills => "kills",
         }
     }
 
@@ -53,7 +57,7 @@ impl Suite {
                 npm(folder, &packages.at("js"))?;
                 program("node", &["run.mjs"])
             }
-            Self::Cross => {
+            Self::Cross | Self::Kills => {
                 copy(&sources.join("python_harness"), folder)?;
                 virtual_environment(folder, &packages.pip("python"))?;
                 npm(folder, &packages.at("js"))?;

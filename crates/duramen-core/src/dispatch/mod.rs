@@ -94,6 +94,8 @@ pub struct Offer {
     pub after: u64,
     /// The worker that holds the session.
     pub prefer: Option<WorkerId>,
+    /// Whether another instance had the id when the lease began.
+    pub follows: bool,
     /// Its size, if it did not fit somewhere.
     pub bytes: ItemBytes,
 }
@@ -157,7 +159,8 @@ impl Dispatcher {
 
     /// A worker has come.
     pub fn join(&mut self, worker: WorkerId, announcement: Announcement) {
-        if !announcement.in_process {
+        // One that keeps sessions is Duramen's own, and returns its tokens.
+        if !announcement.in_process && !announcement.sessions {
             self.bookings.join(worker);
         }
         self.workers.join(worker, announcement);
@@ -180,9 +183,10 @@ impl Dispatcher {
 
     /// An item waits.
     pub fn offer(&mut self, partition: PartitionId, offer: Offer, now: Time) {
-        // A worker of the hub before may have what began before this lease, for a while.
+        // A worker of the hub before may have what began before this lease, or something of the same name,
+        // for a while.
         if let Some((epoch, at)) = self.opened.get(&partition)
-            && offer.item.begun_in() < *epoch
+            && (offer.item.begun_in() < *epoch || offer.follows)
             && now < at.plus(UNSHOWN_PAUSE)
         {
             self.bookings.may_be_elsewhere(Key::of(&offer.item), *at);

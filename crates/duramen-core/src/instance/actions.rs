@@ -281,7 +281,7 @@ impl Instance {
     pub(super) fn open_task(&mut self, task: Task, stored: Part, ledger: &mut Ledger) {
         ledger.write(Change::Task(Task { event: Some(stored), ..task.clone() }));
         let offer = offer_of(self.id.clone(), &task, ledger.number);
-        ledger.hold(crate::partition::Effect::Offer(offer));
+        ledger.offer_when_durable(offer);
         self.tasks.insert(task.key.unwrap_or_default().number, task);
     }
 }

@@ -226,6 +226,7 @@ impl Instance {
             version: self.version.clone(),
             after: self.touched,
             prefer: self.session,
+            follows: false,
             bytes: self.bytes,
         }
     }
@@ -270,5 +271,13 @@ pub(crate) fn task_item(id: InstanceId, task: &Task) -> Item {
 pub(crate) fn offer_of(id: InstanceId, task: &Task, after: u64) -> Offer {
     let version = task.runs_as.as_deref().map(Into::into);
     let bytes = ItemBytes::default();
-    Offer { item: task_item(id, task), name: task.name.as_str().into(), version, after, prefer: None, bytes }
+    Offer {
+        item: task_item(id, task),
+        name: task.name.as_str().into(),
+        version,
+        after,
+        prefer: None,
+        bytes,
+        follows: false,
+    }
 }

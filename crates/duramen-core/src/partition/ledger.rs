@@ -8,7 +8,7 @@ use crate::checkpoint::{Change, Delta, Timer};
 use crate::dispatch::{Item, Offer};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, Slot, Token};
 use crate::instance::Instance;
-use crate::limits::Settings;
+use crate::limits::{Settings, UNSHOWN_PAUSE};
 use crate::message::{Body, Message};
 use crate::planted::planted;
 use crate::request::RequestId;
@@ -103,6 +103,9 @@ pub(crate) struct Ledger {
     pub(crate) wakes: BTreeSet<(Time, Wake)>,
     /// Episodes that are with in-process workers.
     pub(crate) in_process: usize,
+    /// Ids of instances that were there when the lease began and are gone, and until when that counts.
+    followed: BTreeSet<InstanceId>,
+    followed_until: Time,
 }
 
 impl Ledger {
@@ -133,6 +136,8 @@ impl Ledger {
             hold_after: settings.hold_after,
             wakes: BTreeSet::new(),
             in_process: 0,
+            followed: BTreeSet::new(),
+            followed_until: now.plus(UNSHOWN_PAUSE),
         }
     }
 
@@ -231,6 +236,33 @@ impl Ledger {
 
     /// Offers an item to the dispatcher now.
     pub(crate) fn offer(&mut self, offer: Offer) {
+        let offer = self.marked(offer);
         self.out.push(Effect::Offer(offer));
+    }
+
+    /// The same once the checkpoint is durable.
+    pub(crate) fn offer_when_durable(&mut self, offer: Offer) {
+        let offer = self.marked(offer);
+        self.hold(Effect::Offer(offer));
+    }
+
+    fn marked(&self, offer: Offer) -> Offer {
+        let follows = self.followed.contains(offer.item.instance());
+        Offer { follows, ..offer }
+    }
+
+    /// An instance goes. While a worker of the hub before may still have something of it, what another
+    /// begins under its id can be taken for that.
+    pub(crate) fn note_followed(&mut self, birth: Birth, id: &InstanceId) {
+        if birth.epoch() < self.epoch && self.now < self.followed_until {
+            self.followed.insert(id.clone());
+        }
+    }
+
+    /// Forgets what nobody has any more.
+    pub(crate) fn forget_followed(&mut self) {
+        if self.now >= self.followed_until {
+            self.followed.clear();
+        }
     }
 }

@@ -206,7 +206,7 @@ impl Partition {
         }
         let version = version.map(Into::into);
         let bytes = ItemBytes::default();
-        self.ledger.offer(Offer { item, name: name.into(), version, after: 0, prefer: None, bytes });
+        self.ledger.offer(Offer { item, name: name.into(), version, after: 0, prefer: None, bytes, follows: false });
     }
 
     /// Applies one input.

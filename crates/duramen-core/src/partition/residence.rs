@@ -210,6 +210,7 @@ impl Partition {
         instance.forget(&mut self.ledger);
         self.wake_up(&mut instance);
         self.by_id.remove(&instance.id);
+        self.ledger.note_followed(birth, &instance.id);
         let number = self.ledger.number;
         self.leaving.tombstones.insert(instance.id.clone(), number);
         self.leaving.graves.push_back((number, instance.id.clone()));
@@ -225,6 +226,7 @@ impl Partition {
     /// Lets go what may leave memory by now; a bounded part of it, so that the loop goes on.
     pub(super) fn let_go(&mut self) {
         let settled = self.settled;
+        self.ledger.forget_followed();
         self.ledger.timers.settle(settled, LEAVE_AT_A_TIME);
         for _ in 0..LEAVE_AT_A_TIME {
             let Some((number, id)) = self.leaving.graves.pop_front_if(|(number, _)| *number <= settled) else { break };

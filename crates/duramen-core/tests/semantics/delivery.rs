@@ -2,6 +2,8 @@
 
 use crate::common::*;
 use crate::episodes::chain;
+use duramen_core::limits::UNSHOWN_PAUSE;
+use duramen_core::request::Reply;
 use duramen_core::work::{Announcement, Work, WorkItem};
 use duramen_proto::{ActivityResponse, OrchestratorResponse};
 use std::time::Duration;
@@ -491,4 +493,29 @@ fn an_answer_of_another_kind_is_none() {
         hub.answer(worker, answer);
         assert_eq!(hub.outcome("c"), "COMPLETED done");
     });
+}
+
+/// A worker may still be at an item of the hub before, and if it returns no tokens, what another
+/// instance begins under the same id would be taken for that.
+#[test]
+fn what_takes_an_id_after_a_restart_waits_for_what_may_be_out_under_it() {
+    let mut hub = Hub::new(Mode::Plain);
+    wait_function(&mut hub);
+    hub.orchestrator("Done", |_| Some("done".into()));
+    hub.start("w", "Wait", None);
+    hub.start("p", "Done", None);
+    hub.leave(WORKER);
+    hub.reopen(1);
+    let before = hub.episodes.len();
+    hub.join_unshown(WorkerId(2), remote());
+    hub.start_with(create("w", "Done", None), OnExisting::Replace(vec![Status::Running, Status::Terminated]));
+    assert!(matches!(hub.ask(Request::Purge("p".into())), Reply::Purged(true)));
+    hub.start("p", "Done", None);
+    hub.start("new", "Done", None);
+    let seen =
+        |hub: &Hub| -> Vec<String> { hub.episodes[before..].iter().map(|work| work.instance.to_string()).collect() };
+    assert_eq!(seen(&hub), ["new"], "nothing was ever out under this one");
+    hub.advance(UNSHOWN_PAUSE);
+    assert_eq!(hub.outcome("w"), "COMPLETED done");
+    assert_eq!(hub.outcome("p"), "COMPLETED done");
 }

@@ -213,6 +213,7 @@ impl Hub {
         self.run();
         while let Some(next) = self.next_tick().filter(|next| *next <= end) {
             self.now = self.now.max(next);
+            self.grant();
             self.run();
         }
         self.now = end;

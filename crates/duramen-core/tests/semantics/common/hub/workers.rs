@@ -11,6 +11,16 @@ impl Hub {
     pub fn join(&mut self, id: WorkerId, announcement: Announcement) {
         self.dispatcher.join(id, announcement.clone());
         show_token(&mut self.dispatcher, id);
+        self.joined(id, announcement);
+    }
+
+    /// The same with one of which nobody knows yet whether it returns tokens.
+    pub fn join_unshown(&mut self, id: WorkerId, announcement: Announcement) {
+        self.dispatcher.join(id, announcement.clone());
+        self.joined(id, announcement);
+    }
+
+    fn joined(&mut self, id: WorkerId, announcement: Announcement) {
         self.workers.insert(id, Worker { announcement, sessions: BTreeMap::new() });
         self.grant();
         self.run();
