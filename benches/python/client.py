@@ -14,7 +14,8 @@ from durabletask import client
 
 address, concurrency, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 WANTED = [f"Hello {city}!" for city in ("Tokyo", "Seattle", "London", "Paris", "Oslo")]
-hub = client.TaskHubGrpcClient(host_address=address, log_level=logging.WARNING)
+quiet = logging.Logger("bench", logging.WARNING)
+hub = client.TaskHubGrpcClient(host_address=address, logger=quiet)
 
 
 def drive(limit):

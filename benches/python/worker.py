@@ -20,7 +20,8 @@ def hello_cities(ctx, _):
     return greetings
 
 
-with worker.TaskHubGrpcWorker(host_address=sys.argv[1], log_level=logging.WARNING) as one:
+quiet = logging.Logger("bench", logging.WARNING)
+with worker.TaskHubGrpcWorker(host_address=sys.argv[1], logger=quiet) as one:
     one.add_orchestrator(hello_cities)
     one.add_activity(hello)
     one.start()

@@ -50,6 +50,9 @@ impl World {
             self.cover.count("model: a stale answer");
         }
         tell!(self, "answer of worker {worker} to {token} ({})", if current { "current" } else { "stale" });
+        if let (Answer::Abandoned(..), Some(issued)) = (&answer, self.tokens.get_mut(&token.0)) {
+            issued.given_back = true;
+        }
         if current && self.hubs[hub].parts[part].core.is_some() {
             let issued = self.tokens.get_mut(&token.0).expect("it is current");
             // An answer over another connection may or may not be taken.
@@ -102,6 +105,6 @@ fn names(answer: &Answer, issued: &Issued) -> bool {
         (Answer::Orchestrator(_, response), Key::Episode { .. }) => response.instance_id == issued.instance,
         (Answer::Activity(_, response), Key::Task { .. }) => response.instance_id == issued.instance,
         (Answer::Orchestrator(..) | Answer::Activity(..), _) => false,
-        (Answer::Abandoned(..) | Answer::WrittenOff(_), _) => true,
+        (Answer::Abandoned(..) | Answer::WrittenOff(_) | Answer::TooLarge(..), _) => true,
     }
 }

@@ -27,6 +27,7 @@ impl World {
         if self.rng.percent(5) {
             self.list_step();
         }
+        self.decide_step();
         for _ in 0..if flood { 40 } else { 1 } {
             let request = self.request();
             self.send(request);
@@ -199,6 +200,7 @@ fn detail(request: &Request) -> String {
         Request::Wait(wait) => format!(" {:?} {:?}", wait.until, wait.birth),
         Request::Restart { new_id: Some(id), .. } => format!(" as {id}"),
         Request::Terminate { recurse: true, .. } => " with its children".into(),
+        Request::Decide { key, verdict, .. } => format!(" {key} {verdict:?}"),
         _ => String::new(),
     }
 }

@@ -21,7 +21,7 @@ impl Coverage {
 }
 
 /// What every run of a thousand seeds has to have seen.
-const EXPECTED: [&str; 88] = [
+const EXPECTED: [&str; 93] = [
     "fault: Abandon",
     "fault: ClientCancel",
     "fault: ClockBack",
@@ -65,6 +65,11 @@ const EXPECTED: [&str; 88] = [
     "model: an answer to a lease that is over",
     "model: an answer without a token finds its item",
     "model: an answer without a token is to nothing",
+    "model: a dispatch counts",
+    "model: a held activity is failed",
+    "model: an item is held",
+    "model: an operator fails",
+    "model: an operator retries",
     "model: an episode is handed out again",
     "model: an episode is written off",
     "model: an item goes to a worker without tokens",

@@ -34,9 +34,11 @@ impl World {
         self.join_worker();
         self.join_worker();
         self.rest();
+        self.retry_all_held();
         self.check_waiting();
         self.wake_everybody();
         self.rest();
+        self.retry_all_held();
         self.check_waiting();
         self.end_everybody();
         self.rest();
@@ -64,7 +66,7 @@ impl World {
     }
 
     /// Runs until nothing moves and nothing is due.
-    fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         let mut turns = 0;
         loop {
             turns += 1;

@@ -39,6 +39,9 @@ impl World {
             let off = self.written_off.contains(&(epoch, run, episode));
             ensure!(!off, "what was written off is not handed out again", "{}", name(&item));
         }
+        if !in_process && !deposed {
+            self.check_losses(instance_of(&item), epoch, &key);
+        }
         let again = self.latest.insert((epoch, key.clone()), item.token.0);
         if let Some(again) = again.and_then(|token| self.tokens.get(&token)) {
             self.cover.count("model: an item is handed out again");
@@ -55,6 +58,7 @@ impl World {
                     epoch,
                     since: self.moment(),
                     answered: false,
+                    given_back: false,
                 },
             )
             .is_none();

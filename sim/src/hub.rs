@@ -207,10 +207,11 @@ impl World {
     pub(crate) fn leave_worker(&mut self, hub: usize, worker: u64) -> Option<Worker> {
         let gone = self.hubs[hub].workers.remove(&worker)?;
         tell!(self, "worker {worker} goes away");
+        let departure = self.departure(hub, worker, &gone);
         self.hubs[hub].dispatcher.leave(WorkerId(worker), self.now);
         self.unbook(worker);
         for part in &mut self.hubs[hub].parts {
-            part.inputs.push_back(Input::WorkerGone(WorkerId(worker)));
+            part.inputs.push_back(Input::WorkerGone(WorkerId(worker), departure));
         }
         Some(gone)
     }

@@ -20,6 +20,7 @@ mod events;
 mod faults;
 mod garbage;
 mod handed;
+mod held;
 mod hub;
 mod lists;
 mod machine;

@@ -135,6 +135,7 @@ pub(crate) struct Plan {
     pub(crate) history_chunk: usize,
     pub(crate) episode_limit: Duration,
     pub(crate) activity_limit: Option<Duration>,
+    pub(crate) hold_after: u32,
     pub(crate) unknown_wait: Duration,
     pub(crate) segment: u64,
 }
@@ -158,6 +159,7 @@ impl Plan {
             history_chunk: [1, 1, 3, 256][seed as usize / 8 % 4],
             episode_limit: Duration::from_secs(*rng.pick(&[5, 30, 300])),
             activity_limit: *rng.pick(&[None, Some(Duration::from_secs(8)), Some(Duration::from_secs(60))]),
+            hold_after: [20, 2, 3, 1][seed as usize / 16 % 4],
             unknown_wait: Duration::from_secs(*rng.pick(&[5, 60])),
             segment: *rng.pick(&[1 << 14, 1 << 16]),
         }

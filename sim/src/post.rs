@@ -101,7 +101,7 @@ impl World {
         let found = match &post.answer {
             Answer::Orchestrator(_, response) => dispatcher.token_of_episode(WorkerId(worker), response),
             Answer::Activity(_, response) => dispatcher.token_of_activity(WorkerId(worker), response),
-            Answer::Abandoned(..) | Answer::WrittenOff(_) => {
+            Answer::Abandoned(..) | Answer::WrittenOff(_) | Answer::TooLarge(..) => {
                 fail("only answers come without a token", format!("{post:?}"))
             }
         };
@@ -175,5 +175,6 @@ pub(crate) fn with_token(answer: Answer, token: Token) -> Answer {
         Answer::Activity(_, response) => Answer::Activity(token, response),
         Answer::Abandoned(_, why) => Answer::Abandoned(token, why),
         Answer::WrittenOff(_) => Answer::WrittenOff(token),
+        Answer::TooLarge(_, bytes) => Answer::TooLarge(token, bytes),
     }
 }

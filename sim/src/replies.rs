@@ -88,6 +88,7 @@ impl Moment<'_> {
                     see(instance.run.history.starts_with(&shown), "a history that is shown is durable");
                 }
             }
+            Reply::Held(items) => fail("a reply is of its request", format!("{call:?} was answered {items:?}")),
             Reply::Refused(refusal) => self.refused(call, refusal, &facets),
         }
     }
@@ -132,6 +133,10 @@ impl Moment<'_> {
             Request::Resume { reason, .. } => known(reason) || any(|facet| facet.ended || !facet.suspended),
             Request::Terminate { output, .. } => known(output) || any(|facet| facet.ended),
             Request::Rewind { reason, .. } => known(reason),
+            Request::Decide { id, key, .. } => {
+                let held = self.durable.losses(id.as_str(), *key).and_then(|losses| losses.held);
+                !self.steady || held.is_none_or(|since| Time::from(since) >= call.sent)
+            }
             other => fail("a reply is of its request", format!("{other:?} was answered {reply:?}")),
         };
         ensure!(
@@ -166,6 +171,7 @@ impl Moment<'_> {
                 matches!(&start.on_existing, OnExisting::Replace(listed) if !listed.contains(&OrchestrationStatus::Terminated))
                     && any(&live)
             }
+            (Refusal::WrongStatus { .. }, Request::Decide { .. }) => any(&|facet| facet.exists),
             (Refusal::WrongStatus { .. }, Request::Rewind { .. }) => {
                 any(&|facet| facet.exists && facet.status != OrchestrationStatus::Failed as i32)
             }

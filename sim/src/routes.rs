@@ -34,6 +34,10 @@ impl World {
                     tell!(self, "partition {part} offers {:?} after {}", offer.item, offer.after);
                     self.hubs[hub].dispatcher.offer(id, offer, self.now);
                 }
+                Effect::Counted(counted) => {
+                    tell!(self, "counted against {}: {} {:?}", counted.instance, counted.key, counted.loss);
+                    self.cover.count(if counted.held { "model: an item is held" } else { "model: a dispatch counts" });
+                }
                 Effect::Work(worker, item) => self.give_work(hub, worker, item),
                 Effect::Refused(grant) => self.hubs[hub].dispatcher.refused(&grant),
                 Effect::Freed(worker, kind) => self.freed(hub, worker, kind),

@@ -16,6 +16,7 @@ pub(crate) fn verb(request: &Request) -> &'static str {
         Request::Restart { .. } => "restart",
         Request::Purge(_) => "purge",
         Request::History(_) => "history of",
+        Request::Decide { .. } => "decide at",
     }
 }
 
@@ -29,6 +30,7 @@ pub(crate) fn reply_kind(reply: &Reply) -> &'static str {
         Reply::Purged(true) => "reply: purged",
         Reply::Purged(false) => "reply: not purged",
         Reply::History(_) => "reply: history",
+        Reply::Held(_) => "reply: held",
         Reply::Refused(Refusal::NotFound(_)) => "reply: not found",
         Reply::Refused(Refusal::AlreadyExists { .. }) => "reply: already exists",
         Reply::Refused(Refusal::WrongStatus { .. }) => "reply: wrong status",

@@ -2,6 +2,7 @@
 
 use crate::check::ensure;
 use crate::handed::instance_of;
+use crate::held::name_of_worker;
 use crate::machine::Machine;
 use crate::model::decode;
 use crate::plan::Fault;
@@ -37,6 +38,7 @@ impl World {
         } else if in_process && self.happens(Fault::WrittenOff, 8) {
             self.cover.count("fault: WrittenOff");
             self.restart_at_end = true;
+            self.causes.wrote_off.insert(name_of_worker(id));
             if self.rng.percent(50) {
                 // The thread comes back after all, when nobody waits for it any more.
                 let late = self.answer_of(hub, id, &item);
@@ -115,7 +117,7 @@ impl World {
                 (response.instance_id, response.task_id) = (instance, decode(&event).event_id);
             }
             (Answer::Activity(_, response), Key::Episode { .. }) => response.instance_id = instance,
-            (Answer::Abandoned(..) | Answer::WrittenOff(_), _) => {}
+            (Answer::Abandoned(..) | Answer::WrittenOff(_) | Answer::TooLarge(..), _) => {}
         }
         self.result_of_its_own(&mut answer);
         answer

@@ -1,6 +1,7 @@
 //! Workers: those of this process and those elsewhere, with sessions, and with all their bad habits.
 
 use crate::check::fail;
+use crate::held::{is_drained, name_of_worker};
 use crate::hub::Hub;
 use crate::machine::Machine;
 use crate::plan::Fault;
@@ -66,7 +67,15 @@ impl World {
         if in_process {
             self.in_process.insert(id);
         }
-        let announcement = Announcement { in_process, sessions, orchestrators: room.0, activities: room.1, filters };
+        let announcement = Announcement {
+            in_process,
+            sessions,
+            orchestrators: room.0,
+            activities: room.1,
+            filters,
+            name: name_of_worker(id).into(),
+            ..Announcement::default()
+        };
         self.hubs[hub].dispatcher.join(WorkerId(id), announcement);
         let what = if in_process { "in process" } else { "remote" };
         tell!(self, "worker {id} comes ({what}{})", if bare { ", without tokens" } else { "" });
@@ -124,6 +133,11 @@ impl World {
         let lost = Some(self.moment());
         let Some(worker) = self.hubs[hub].workers.get_mut(&id).filter(|worker| !worker.in_process) else { return };
         let bare = worker.bare;
+        if !is_drained(id) {
+            let items: Vec<_> = worker.items.iter().map(|item| item.token).collect();
+            items.into_iter().for_each(|token| self.lose_dispatch(token));
+        }
+        let Some(worker) = self.hubs[hub].workers.get_mut(&id) else { return };
         for item in std::mem::take(&mut worker.items) {
             let answer = if bare || self.rng.percent(70) {
                 self.answer_of(hub, id, &item)

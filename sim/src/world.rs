@@ -34,6 +34,8 @@ pub(crate) struct Issued {
     /// When it was given out.
     pub(crate) since: crate::post::Moment,
     pub(crate) answered: bool,
+    /// Its worker, or one that meant another item, has given it back.
+    pub(crate) given_back: bool,
 }
 
 /// An item, however often it is handed out.
@@ -88,6 +90,8 @@ pub(crate) struct World {
     pub(crate) shown: BTreeMap<(u32, u64, u64), Vec<Bytes>>,
     /// Episodes that never came back from their thread: (lease, run, episode).
     pub(crate) written_off: BTreeSet<(u32, u64, u64)>,
+    /// Dispatches under a lease that were lost with their workers.
+    pub(crate) lost: BTreeMap<(u32, Key), usize>,
     /// Something waits for another process.
     pub(crate) restart_at_end: bool,
     /// Workers, past ones too, that live in their hub's process.
@@ -137,6 +141,7 @@ impl World {
             strays: Vec::new(),
             connections: Connections::default(),
             written_off: BTreeSet::new(),
+            lost: BTreeMap::new(),
             restart_at_end: false,
             calls: BTreeMap::new(),
             lists: BTreeMap::new(),
@@ -159,6 +164,7 @@ impl World {
             settled: None,
             failed: false,
         };
+        world.causes.hold_after = world.plan.hold_after as usize;
         world.start_hub();
         world
     }
@@ -231,6 +237,8 @@ impl World {
         Settings {
             episode_limit: self.plan.episode_limit,
             activity_limit: self.plan.activity_limit,
+            hold_after: self.plan.hold_after,
+            fail_oversized: false,
             unknown_wait: self.plan.unknown_wait,
             resident: self.plan.resident,
             idle_after: self.plan.idle_after,

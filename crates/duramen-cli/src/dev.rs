@@ -5,7 +5,7 @@ use crate::config::Bind;
 use crate::server::{Plan, serve};
 use crate::stores;
 use anyhow::Context;
-use duramen_server::{HubName, HubsOptions, MOST_HUBS};
+use duramen_server::{GrpcOptions, HubName, HubsOptions, MOST_HUBS};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -35,6 +35,7 @@ pub(crate) fn run(dev: Dev) -> anyhow::Result<ExitCode> {
         data,
         hubs: format!("default, and others as soon as somebody names them, at most {MOST_HUBS}"),
         drain: DRAIN,
+        options: GrpcOptions::default(),
     };
     crate::on_runtime(serve(plan))
 }

@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
         data: config.data.display().to_string(),
         hubs: names.join(", "),
         drain: config.drain.0,
+        options: config.grpc_options(),
     };
     crate::on_runtime(serve(plan))
 }

@@ -30,6 +30,7 @@ pub(crate) struct Plan {
     /// Which hubs there are, for people.
     pub(crate) hubs: String,
     pub(crate) drain: Duration,
+    pub(crate) options: GrpcOptions,
 }
 
 /// Serves until a signal comes.
@@ -42,7 +43,7 @@ pub(crate) async fn serve(plan: Plan) -> anyhow::Result<ExitCode> {
     let text = Places { grpc: &grpc, http: &http, data: &plan.data, hubs: &plan.hubs }.text();
 
     let hubs = Hubs::new(plan.which, plan.open);
-    let doors = Doors::open(grpc, http, &hubs, &text);
+    let doors = Doors::open((grpc, plan.options), http, &hubs, &text);
     let opened = tokio::select! {
         opened = open(&hubs, &plan.at_start) => opened.map(|()| None),
         signal = signals.next() => Ok(Some(signal)),
@@ -112,9 +113,9 @@ struct Doors {
 }
 
 impl Doors {
-    fn open(grpc: Vec<Door>, http: Door, hubs: &Hubs, text: &str) -> Self {
+    fn open((grpc, options): (Vec<Door>, GrpcOptions), http: Door, hubs: &Hubs, text: &str) -> Self {
         let mut doors = Self { tasks: JoinSet::new(), close: watch::Sender::new(false) };
-        let server = GrpcServer::new(hubs.clone(), GrpcOptions::default());
+        let server = GrpcServer::new(hubs.clone(), options);
         for listener in grpc.into_iter().flat_map(|door| door.listeners) {
             let (server, closed) = (server.clone(), doors.closed());
             doors.tasks.spawn(async move {

@@ -19,6 +19,9 @@ log = "info"
 
 [limits]
 unknown_wait = "5s"
+hold_after = 20
+max_inline_item_bytes = "3900KiB"
+fail_oversized = false
 
 [settling]
 age = "1s"

@@ -216,6 +216,58 @@ pub struct Tail {
     /// Whether its inbox holds a termination: whoever opens the store has to see to it.
     #[prost(bool, tag = "17")]
     pub terminating: bool,
+    /// Dispatches that count against its next episode, if there are any.
+    #[prost(message, optional, tag = "18")]
+    pub losses: Option<Losses>,
+}
+
+/// The dispatches that count against an item since an answer to it, or an operator, last cleared them.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Losses {
+    /// Oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub all: Vec<Loss>,
+    /// Since when the item is held: nobody is given it until an operator has decided.
+    #[prost(message, optional, tag = "2")]
+    pub held: Option<Timestamp>,
+}
+
+impl Losses {
+    /// These, if the item is held because of them.
+    pub fn of_held(losses: Option<&Self>) -> Option<Self> {
+        losses.filter(|losses| losses.held.is_some()).cloned()
+    }
+}
+
+/// A dispatch that counts against its item.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Loss {
+    /// What the worker calls itself; empty when it said nothing.
+    #[prost(string, tag = "1")]
+    pub worker: String,
+    /// When the worker was given the item.
+    #[prost(message, optional, tag = "2")]
+    pub given: Option<Timestamp>,
+    /// When it was taken back.
+    #[prost(message, optional, tag = "3")]
+    pub lost: Option<Timestamp>,
+    /// Why.
+    #[prost(enumeration = "LossCause", tag = "4")]
+    pub cause: i32,
+}
+
+/// Why a dispatch counts against its item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum LossCause {
+    /// Data of a newer version.
+    Unknown = 0,
+    /// The worker's connection was lost.
+    Disconnected = 1,
+    /// The worker's thread never came back.
+    WrittenOff = 2,
+    /// The worker took longer than the hub's limit.
+    Overdue = 3,
 }
 
 /// A custom status and the generation that set it.
@@ -359,9 +411,6 @@ pub struct Task {
     /// here. Absent in a task that is written again, it stays what it was.
     #[prost(message, optional, tag = "4")]
     pub event: Option<Part>,
-    /// Dispatches that count against it.
-    #[prost(uint32, tag = "5")]
-    pub failed_dispatches: u32,
     /// The orchestration's version: an activity without one runs as that.
     #[prost(string, optional, tag = "6")]
     pub version: Option<String>,
@@ -377,6 +426,9 @@ pub struct Task {
     /// The event id of its TaskScheduled.
     #[prost(sint32, tag = "10")]
     pub action: i32,
+    /// Dispatches that count against it, if there are any.
+    #[prost(message, optional, tag = "11")]
+    pub losses: Option<Losses>,
 }
 
 /// Names a timer.
@@ -510,6 +562,8 @@ pub struct Ready {
     pub version: Option<String>,
     /// Whether a termination is in the inbox.
     pub terminating: bool,
+    /// The dispatches of an episode that is held.
+    pub held: Option<Losses>,
 }
 
 /// An open task, without its event.
@@ -525,6 +579,8 @@ pub struct Queued {
     pub runs_as: Option<String>,
     /// The event id of its TaskScheduled.
     pub action: i32,
+    /// The dispatches of a task that is held.
+    pub held: Option<Losses>,
 }
 
 /// A stretch of timers: those due before a time, behind a place.

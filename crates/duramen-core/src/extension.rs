@@ -20,6 +20,8 @@ pub const BIRTH: &str = "duramen-birth";
 pub const ATTACHED: &str = "duramen-attached";
 /// With a start: what no reuse policy says, [`ATTACH`] or [`ATTACH_ANY`].
 pub const ON_EXISTING: &str = "duramen-on-existing";
+/// With a start: how long after its arrival the instance is to begin, in nanoseconds of the hub's clock.
+pub const DELAY: &str = "duramen-delay";
 /// [`OnExisting::Attach`](crate::request::OnExisting::Attach).
 pub const ATTACH: &str = "attach";
 /// [`OnExisting::AttachAny`](crate::request::OnExisting::AttachAny).
@@ -139,7 +141,6 @@ mod tests {
             BadInput::InstanceId { id: id(), problem: why.clone() }.into(),
             BadInput::Reserved { what: what(), id: id() }.into(),
             BadInput::Name { what: what(), problem: why }.into(),
-            BadInput::Reserved { what: what(), id: id() }.into(),
             BadInput::Payload { what: what(), bytes: usize::MAX }.into(),
             Refusal::Overloaded(what()),
             Refusal::NoSpace,

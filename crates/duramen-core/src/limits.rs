@@ -26,8 +26,14 @@ pub const OPEN_TURN: Duration = Duration::from_millis(1);
 pub const TERMINATE_PATIENCE: Duration = Duration::from_secs(10);
 /// How far the time that an episode shows may be ahead of the wall clock.
 pub const EPISODE_TIME_LEAD: Duration = Duration::from_secs(60);
+/// The pause before an item that a worker gave back is handed out again. It doubles with each return.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause before an item that came back is handed out again.
 pub const REDELIVERY_PAUSE: Duration = Duration::from_secs(60);
+/// Characters that are kept of what a worker calls itself.
+pub const WORKER_NAME_CHARS: usize = 256;
+/// The most that [`Settings::hold_after`] may be.
+pub const MOST_LOSSES: u32 = 1_000;
 /// How long an item that may be out elsewhere is kept from a connection that has not shown a token.
 pub const UNSHOWN_PAUSE: Duration = Duration::from_secs(2);
 /// How often an outbox with unacknowledged messages is sent again.
@@ -54,6 +60,11 @@ pub struct Settings {
     pub episode_limit: Duration,
     /// The same for an activity; `None` means for ever.
     pub activity_limit: Option<Duration>,
+    /// Dispatches that count against an item before it is held; 1 to [`MOST_LOSSES`].
+    pub hold_after: u32,
+    /// Whether an item that is too large for every connected worker fails its instance instead of waiting for
+    /// another worker.
+    pub fail_oversized: bool,
     /// How long a wait for an instance that does not exist is held.
     pub unknown_wait: Duration,
     /// How long an instance that is settled stays in memory after it was last touched.
@@ -74,6 +85,8 @@ impl Default for Settings {
         Self {
             episode_limit: Duration::from_secs(300),
             activity_limit: None,
+            hold_after: 20,
+            fail_oversized: false,
             unknown_wait: Duration::from_secs(60),
             idle_after: Duration::from_secs(10),
             resident: 10_000,

@@ -90,11 +90,15 @@ pub enum Bug {
     FoldedTwice,
     /// What a list has shown of an instance is taken for what it is.
     RowBelieved,
+    /// A dispatch that counts against an episode is not written.
+    CountNotWritten,
+    /// An item that is held is given out.
+    HeldGivenOut,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::EffectBeforeDurable,
         Self::OldToken,
         Self::InboxDroppedAtContinueAsNew,
@@ -130,6 +134,8 @@ impl Bug {
         Self::TimerNowhere,
         Self::FoldedTwice,
         Self::RowBelieved,
+        Self::CountNotWritten,
+        Self::HeldGivenOut,
     ];
 }
 

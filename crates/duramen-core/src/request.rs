@@ -3,6 +3,7 @@
 use crate::checkpoint::{Head, Tail};
 use crate::ids::{Birth, InstanceId, Run};
 use crate::limits::BadInput;
+use crate::partition::{HeldItem, HeldKey, Verdict};
 use crate::time::Time;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -82,6 +83,15 @@ pub enum Request {
     Purge(PurgeOne),
     /// The history of the current execution.
     History(InstanceId),
+    /// Decide about an item that is held.
+    Decide {
+        /** The instance that it belongs to. */
+        id: InstanceId,
+        /** Which of its items. */
+        key: HeldKey,
+        /** What is to be done with it. */
+        verdict: Verdict,
+    },
 }
 
 /// A start.
@@ -203,6 +213,8 @@ pub enum Reply {
     Purged(bool),
     /// The encoded events, oldest first.
     History(Vec<Bytes>),
+    /// The items of one partition that are held.
+    Held(Vec<HeldItem>),
     /// It was not done.
     Refused(Refusal),
 }

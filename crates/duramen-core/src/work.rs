@@ -112,6 +112,8 @@ pub enum Answer {
     /// The item was running on a thread that never came back. It is not handed out again in this
     /// process.
     WrittenOff(Token),
+    /// The item is larger than what the worker's connection takes, and has not left.
+    TooLarge(Token, ItemBytes),
 }
 
 impl Answer {
@@ -121,7 +123,8 @@ impl Answer {
             Self::Orchestrator(token, _)
             | Self::Activity(token, _)
             | Self::Abandoned(token, _)
-            | Self::WrittenOff(token) => *token,
+            | Self::WrittenOff(token)
+            | Self::TooLarge(token, _) => *token,
         }
     }
 
@@ -130,7 +133,7 @@ impl Answer {
         match self {
             Self::Orchestrator(..) => Some(WorkKind::Orchestrator),
             Self::Activity(..) => Some(WorkKind::Activity),
-            Self::Abandoned(..) | Self::WrittenOff(_) => None,
+            Self::Abandoned(..) | Self::WrittenOff(_) | Self::TooLarge(..) => None,
         }
     }
 
@@ -140,9 +143,36 @@ impl Answer {
         let (kind, named) = match self {
             Self::Orchestrator(_, response) => (WorkKind::Orchestrator, &response.instance_id),
             Self::Activity(_, response) => (WorkKind::Activity, &response.instance_id),
-            Self::Abandoned(..) | Self::WrittenOff(_) => return true,
+            Self::Abandoned(..) | Self::WrittenOff(_) | Self::TooLarge(..) => return true,
         };
         kind == item.kind() && (named.is_empty() || named == item.instance().as_str())
+    }
+}
+
+/// How many bytes a message with an item has, as far as somebody has seen: it is measured where the message is
+/// made, and only what did not fit is remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ItemBytes {
+    /// With the past events; 0 if that is not known.
+    pub whole: usize,
+    /// Without them, as it goes to a worker that fetches them; 0 if that is not known.
+    pub bare: usize,
+}
+
+impl ItemBytes {
+    /// Whether anybody has seen it.
+    pub fn is_known(self) -> bool {
+        self.whole > 0 || self.bare > 0
+    }
+
+    /// What a message to a worker has at least.
+    pub fn to(self, streams_history: bool) -> usize {
+        if streams_history { self.bare } else { self.whole.max(self.bare) }
+    }
+
+    /// What two measurements together say.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self { whole: self.whole.max(other.whole), bare: self.bare.max(other.bare) }
     }
 }
 
@@ -159,6 +189,12 @@ pub struct Announcement {
     pub activities: usize,
     /// What it can run; `None` means everything.
     pub filters: Option<Filters>,
+    /// What it calls itself, for people.
+    pub name: Arc<str>,
+    /// Bytes of the largest message that its connection takes; `None` takes any.
+    pub item_bytes: Option<usize>,
+    /// Whether it fetches long histories by itself.
+    pub streams_history: bool,
 }
 
 impl Announcement {

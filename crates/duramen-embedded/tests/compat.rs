@@ -3,10 +3,10 @@
 //! `compat/v1` is a store as a process left it that was killed: some of it settled, in the tables' file
 //! and in its log, and the end of it in the journal alone. `compat/v1.txt` is what is in it, in words
 //! that were true when it was made. Neither is ever made again once a version of Duramen has been
-//! released with it; a new format gets a folder of its own beside it:
+//! released with it; a new format gets a folder of its own beside it. `v2` has items that are held.
 //!
 //! ```text
-//! rm -r crates/duramen-embedded/tests/compat/v1*
+//! rm -r crates/duramen-embedded/tests/compat/v2*
 //! cargo test -p duramen-embedded --test compat -- --ignored
 //! ```
 
@@ -46,6 +46,14 @@ fn event(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
+/// The newest version of the format.
+const NEWEST: u32 = 2;
+
+/// The folder of a version.
+fn version(number: u32) -> PathBuf {
+    place().join(format!("v{number}"))
+}
+
 /// An instance in each state, some in two steps: what is settled, and what comes behind.
 fn instances() -> [Vec<Vec<Delta>>; 2] {
     let mut pending = Sample::new("pending", 1);
@@ -58,6 +66,8 @@ fn instances() -> [Vec<Vec<Delta>>; 2] {
     let mut busy = Sample::new("tasks in flight", 5);
     let mut eternal = Sample::new("a second generation", 6);
     let mut late = Sample::new("only in the journal", 7);
+    let mut held = Sample::new("held", 8);
+    let mut unlucky = Sample::new("held in the journal", 9);
     let settled = vec![
         pending.start(event("<first \u{1f980}")),
         [parked.start(event("<wait")), parked.episode()].concat(),
@@ -67,6 +77,10 @@ fn instances() -> [Vec<Vec<Delta>>; 2] {
         [busy.start(event("<work")), busy.episode(), busy.arrive(event(">more")), busy.episode()].concat(),
         [eternal.start(event("<one")), eternal.episode()].concat(),
         messages(),
+        // Held, with its activity.
+        [held.start(event("<poison")), held.episode(), held.arrive(event(">more"))].concat(),
+        (0..3).flat_map(|_| held.lose()).collect(),
+        [unlucky.start(event("<unlucky")), unlucky.episode(), unlucky.arrive(event(">more")), unlucky.lose()].concat(),
     ];
     let task = parked.image.tasks.pop().and_then(|task| task.key).expect("its episode opened one");
     let mut again: Vec<_> =
@@ -82,6 +96,7 @@ fn instances() -> [Vec<Vec<Delta>>; 2] {
         [busy.arrive(event(">result")), busy.episode(), busy.arrive(event(">waits"))].concat(),
         again,
         [late.start(event("<late")), late.episode()].concat(),
+        (0..2).flat_map(|_| unlucky.lose()).collect(),
     ];
     [settled, behind]
 }
@@ -108,11 +123,16 @@ impl Text {
     }
 }
 
-/// Everything that can be asked of a store, as far as it was known when version 1 was made.
-fn describe(probe: &Probe) -> String {
+/// Everything that can be asked of a store, as far as it was known when a version was made.
+fn describe(probe: &Probe, version: u32) -> String {
     let mut text = Text::default();
     for id in probe.list(&Query { limit: 3, ..Query::default() }, || ()) {
-        instance(&mut text, &probe.load(&id).expect("it is listed"));
+        let image = probe.load(&id).expect("it is listed");
+        instance(&mut text, &image);
+        if version >= 2 {
+            text.line("  losses", &image.tail.losses);
+            image.tasks.iter().for_each(|task| text.line("  losses of a task", (task.key, &task.losses)));
+        }
     }
     for (id, timer) in probe.timers(0..=255, TimerWindow { after: None, before: Time::MAX }).timers {
         text.line("due", (timer.due, id, timer.key));
@@ -120,6 +140,10 @@ fn describe(probe: &Probe) -> String {
     let Outstanding { ready, tasks, outbox, received, sent } = probe.acquire().outstanding;
     ready.iter().for_each(|ready| text.line("ready", (&ready.id, ready.run)));
     tasks.iter().for_each(|task| text.line("queued", (&task.name, &task.id, task.key)));
+    if version >= 2 {
+        ready.iter().for_each(|ready| text.line("held", (&ready.id, &ready.held)));
+        tasks.iter().for_each(|task| text.line("held", (&task.id, task.key, &task.held)));
+    }
     outbox.iter().for_each(|sent| text.line("to be sent", (sent.mark, &sent.message)));
     text.line("sent", sent);
     text.line("received", received);
@@ -163,7 +187,7 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 #[ignore = "makes the data of a version, once"]
 fn make() {
-    let version = place().join("v1");
+    let version = version(NEWEST);
     assert!(!version.exists(), "{} is there; it is not made again", version.display());
     let folder = tempfile::tempdir().expect("there is a place for temporary files");
     let (store, probe) = open(folder.path());
@@ -182,18 +206,27 @@ fn make() {
     copy(folder.path(), &version);
     store.close();
     let (_store, probe) = open(folder.path());
-    fs::write(version.with_extension("txt"), describe(&probe)).expect("it can be written");
+    fs::write(version.with_extension("txt"), describe(&probe, NEWEST)).expect("it can be written");
 }
 
 #[test]
 fn a_store_of_version_1_opens_and_has_everything() {
+    opens_and_has_everything(1, 7);
+}
+
+#[test]
+fn a_store_of_version_2_opens_and_has_everything() {
+    opens_and_has_everything(2, 9);
+}
+
+fn opens_and_has_everything(number: u32, instances: u64) {
     let folder = tempfile::tempdir().expect("there is a place for temporary files");
-    copy(&place().join("v1"), folder.path());
+    copy(&version(number), folder.path());
     let report = verify(folder.path()).expect("it can be looked at");
     assert!(report.is_whole() && report.durable > report.settled, "{report}");
     let (store, probe) = open(folder.path());
-    let expected = fs::read_to_string(place().join("v1.txt")).expect("it is there");
-    let found = describe(&probe);
+    let expected = fs::read_to_string(version(number).with_extension("txt")).expect("it is there");
+    let found = describe(&probe, number);
     assert!(found == expected, "found:\n{found}\nexpected:\n{expected}");
     // And it goes on from there.
     let held = probe.acquire();
@@ -203,5 +236,5 @@ fn a_store_of_version_1_opens_and_has_everything() {
     store.close();
     drop((store, probe));
     let report = verify(folder.path()).expect("it can be looked at");
-    assert!(report.is_whole() && report.instances == 8, "{report}");
+    assert!(report.is_whole() && report.instances == instances + 1, "{report}");
 }

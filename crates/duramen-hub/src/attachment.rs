@@ -16,6 +16,9 @@ pub trait WorkerLink: Send + Sync {
     /// was not accepted.
     fn end_session(&self, run: Run);
 
+    /// The worker was drained: it has answered all that it had, and gets nothing more. Called once, last.
+    fn drained(&self);
+
     /// The hub will send nothing more and take no more answers. Called once, last.
     fn closed(&self, reason: &str);
 }
@@ -57,6 +60,11 @@ impl Attachment {
     /// announced that it takes any number of them.
     pub fn sent(&self, kind: WorkKind, items: usize) {
         self.shared.push(Incoming::Sent(self.worker, kind, items));
+    }
+
+    /// Has the hub drain the worker: it gets nothing more, and once it has answered what it has it hears so.
+    pub fn drain(&self) {
+        self.shared.push(Incoming::Drain(self.worker, None));
     }
 
     /// Takes the worker away from the hub. What it had is given to others.

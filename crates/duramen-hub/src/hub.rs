@@ -9,6 +9,7 @@ use crate::options::Options;
 use crate::pool::{Pool, Task};
 use duramen_backend::{Backend, Event, Page, Query, QueryId};
 use duramen_core::ids::{PartitionId, Slot, Token};
+use duramen_core::limits::MOST_LOSSES;
 use duramen_core::request::{Refusal, Reply, Request, RequestId};
 use duramen_core::time::Time;
 use duramen_core::work::{Announcement, Answer, WorkerId};
@@ -164,6 +165,9 @@ impl std::fmt::Debug for Hub {
 
 fn check(options: &Options) -> Result<(), HubError> {
     let out_of_range = |name, value: String, range| Err(HubError::Option { name, value, range });
+    if !(1..=MOST_LOSSES).contains(&options.settings.hold_after) {
+        return out_of_range("hold_after", options.settings.hold_after.to_string(), "1 to 1000");
+    }
     if !(1..=Slot::COUNT as u32).contains(&options.partitions) {
         return out_of_range("partitions", options.partitions.to_string(), "1 to 256");
     }
@@ -186,7 +190,7 @@ pub(crate) fn owner(slot: Slot, partitions: u32) -> u32 {
     u32::from(slot.0) * partitions / Slot::COUNT as u32
 }
 
-fn gone() -> Refusal {
+pub(crate) fn gone() -> Refusal {
     Refusal::Stopped("its loop has gone".into())
 }
 
@@ -253,7 +257,7 @@ impl Shared {
         self.queue_if(pushed);
     }
 
-    fn ask(self: &Arc<Self>, incoming: Incoming) -> Result<(), Refusal> {
+    pub(crate) fn ask(self: &Arc<Self>, incoming: Incoming) -> Result<(), Refusal> {
         let pushed = self.inbox().ask(incoming)?;
         self.queue_if(pushed);
         Ok(())
@@ -281,6 +285,16 @@ impl Shared {
         let id = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
         self.ask(Incoming::Request(Box::new(Call { id, request, reply })))?;
         Ok(Submitted { shared: self, id: Some(id), answer })
+    }
+
+    /// Shows what a partition holds.
+    pub(crate) async fn look_at_held(self: &Arc<Self>, partition: usize) -> Reply {
+        let (reply, held) = oneshot::channel();
+        let id = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
+        match self.ask(Incoming::Held(partition, id, reply)) {
+            Ok(()) => held.await.unwrap_or_else(|_| Reply::Refused(gone())),
+            Err(refusal) => Reply::Refused(refusal),
+        }
     }
 
     /// Gives a page of instances.
@@ -349,6 +363,7 @@ impl Drop for Open<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use duramen_core::limits::Settings;
 
     #[test]
     fn each_slot_has_one_owner_whatever_the_number_of_partitions() {
@@ -363,6 +378,11 @@ mod tests {
     fn options_out_of_range_are_named() {
         let error = check(&Options { partitions: 0, ..Options::default() }).unwrap_err();
         assert_eq!(error.to_string(), "partitions is 0, but must be 1 to 256");
+        let settings = |hold_after| Settings { hold_after, ..Settings::default() };
+        for out_of_range in [0, MOST_LOSSES + 1] {
+            let error = check(&Options { settings: settings(out_of_range), ..Options::default() }).unwrap_err();
+            assert_eq!(error.to_string(), format!("hold_after is {out_of_range}, but must be 1 to 1000"));
+        }
         assert!(check(&Options { queue: 0, ..Options::default() }).is_err());
         assert!(check(&Options { messages: 0, ..Options::default() }).is_err());
     }

@@ -1,11 +1,12 @@
 //! What waits for a loop: what the backend reports, which goes first and is never refused, and
 //! everything else.
 
+use crate::attachment::BareAnswer;
 use crate::attachment::WorkerLink;
 use crate::error::HubError;
+use crate::operator::ConnectedWorker;
 use duramen_backend::{Event, Page, Query, QueryId};
-
-use crate::attachment::BareAnswer;
+use duramen_core::dispatch::{QueueRow, UnroutableRow};
 use duramen_core::ids::Token;
 use duramen_core::request::{Refusal, Reply, Request, RequestId};
 use duramen_core::work::{Announcement, Answer, WorkKind, WorkerId};
@@ -30,6 +31,12 @@ pub(crate) enum Incoming {
     Joined(WorkerId, Box<dyn WorkerLink>, Announcement),
     /// A worker has gone.
     Left(WorkerId),
+    /// A worker is to be drained; says whether it is connected.
+    Drain(WorkerId, Option<oneshot::Sender<bool>>),
+    /// An operator looks.
+    Look(Look),
+    /// An operator looks at what a partition holds.
+    Held(usize, RequestId, oneshot::Sender<Reply>),
     /// The hub is to stop.
     Shutdown(Duration, oneshot::Sender<Result<(), HubError>>),
 }
@@ -47,6 +54,16 @@ pub(crate) struct Bare {
     pub(crate) workers: Vec<WorkerId>,
     pub(crate) answer: BareAnswer,
     pub(crate) token: oneshot::Sender<Option<Token>>,
+}
+
+/// What an operator looks at, and where it is shown.
+pub(crate) enum Look {
+    /// The workers, with what they have.
+    Workers(oneshot::Sender<Vec<ConnectedWorker>>),
+    /// What waits for them.
+    Queues(oneshot::Sender<Vec<QueueRow>>),
+    /// What none of them takes.
+    Unroutable(oneshot::Sender<Vec<UnroutableRow>>),
 }
 
 /// A query and where its page goes.

@@ -24,6 +24,8 @@
 //!
 //! - [`Hub`]: the handle; [`Options`], [`HubError`]. [`Purge`]: what [`Hub::purge`] is to
 //!   remove; [`Retention`]: what the hub removes by itself.
+//! - [`ConnectedWorker`]: what an operator sees of a worker; [`Hub::queues`], [`Hub::unroutable`], [`Hub::held`] and
+//!   [`Hub::decide`] are the rest of that.
 //! - [`WorkerLink`] and [`Attachment`]: the two ends of a worker's connection.
 //! - [`Clock`] and [`VirtualClock`].
 
@@ -33,6 +35,7 @@ mod driver;
 mod error;
 mod hub;
 mod inbox;
+mod operator;
 mod options;
 mod pool;
 mod purge;
@@ -42,6 +45,7 @@ pub use attachment::{Attachment, BareAnswer, WorkerLink};
 pub use clock::{Clock, VirtualClock};
 pub use error::HubError;
 pub use hub::Hub;
+pub use operator::{ConnectedWorker, InFlight};
 pub use options::{OPEN_REQUESTS, Options, WAITING_MESSAGES};
 pub use purge::Purge;
 pub use retention::Retention;

@@ -144,6 +144,8 @@ async fn shutdown_stops_every_hub_and_lets_none_open_again() {
 struct Busy(mpsc::UnboundedSender<WorkItem>);
 
 impl WorkerLink for Busy {
+    fn drained(&self) {}
+
     fn deliver(&self, items: Vec<WorkItem>) {
         items.into_iter().for_each(|item| drop(self.0.send(item)));
     }
@@ -158,7 +160,7 @@ async fn while_a_hub_waits_for_its_workers_they_find_it() {
     let hubs = Hubs::new(HubsOptions::default(), opens_in_memory());
     let hub = hubs.get(None).await.expect("it opens").hub;
     let (give, mut given) = mpsc::unbounded_channel();
-    let room = Announcement { in_process: false, sessions: false, orchestrators: 1, activities: 1, filters: None };
+    let room = Announcement { orchestrators: 1, activities: 1, ..Announcement::default() };
     let attachment = hub.attach(Box::new(Busy(give)), room);
     let request = CreateInstanceRequest { instance_id: "one".into(), name: "Greet".into(), ..Default::default() };
     let start = Start { request, fresh: false, on_existing: OnExisting::Reject };

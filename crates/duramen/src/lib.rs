@@ -22,6 +22,16 @@
 //! }
 //! ```
 //!
+//! Where the instances are kept is one line of a program: `TaskHub::open("./data")` keeps them in a folder, and
+//! `TaskHub::connect("http://localhost:8080")`, behind the feature `remote`, on a server. The rest of the program is
+//! the same.
+//!
+//! # Features
+//!
+//! - `embedded`, on by default: a hub in this process, with its store in a folder.
+//! - `remote`: a hub on a server. Alone (`default-features = false`) it brings neither hub nor store.
+//! - `testing`: a hub in memory, with mocks.
+//!
 //! # Layout
 //!
 //! - [`prelude`]: what a program names.
@@ -83,6 +93,18 @@ pub use remote::{ConnectError, ConnectOptions};
 pub use task_hub::TaskHubOptions;
 #[cfg(feature = "client")]
 pub use task_hub::{Counters, RunningWorker, TaskHub};
+
+/// What [`TaskHub::operator`] shows and decides: [`Hub::workers`](operator::Hub::workers),
+/// [`queues`](operator::Hub::queues), [`unroutable`](operator::Hub::unroutable), [`held`](operator::Hub::held),
+/// [`decide`](operator::Hub::decide) and [`drain`](operator::Hub::drain).
+#[cfg(feature = "hub")]
+pub mod operator {
+    pub use duramen_core::checkpoint::{Loss, LossCause, Losses};
+    pub use duramen_core::dispatch::{QueueRow, Unroutable, UnroutableRow};
+    pub use duramen_core::partition::{HeldItem, HeldKey, Verdict};
+    pub use duramen_core::work::{Announcement, WorkerId};
+    pub use duramen_hub::{ConnectedWorker, Hub, InFlight};
+}
 
 #[doc(hidden)]
 pub mod __private;

@@ -148,6 +148,17 @@ impl TaskHub {
         Ok(RunningWorker { worker, _hub: self.clone() })
     }
 
+    /// The hub itself, for whoever operates it: its workers, its queues, what is held ([`operator`](crate::operator)).
+    /// `None` for a hub on a server, whose HTTP door has the same.
+    #[cfg(feature = "hub")]
+    pub fn operator(&self) -> Option<&Hub> {
+        match &self.home {
+            Home::Local { hub, .. } => Some(hub),
+            #[cfg(feature = "remote")]
+            Home::Remote(_) => None,
+        }
+    }
+
     /// What its store has done since it was opened; of a folder, see [`TaskHub::open`]. Nothing is known of the
     /// store of a server.
     pub fn counters(&self) -> Counters {

@@ -87,3 +87,30 @@ async fn what_a_folder_acknowledged_was_synced() {
     hub.client().start("Nobody", ()).await.map(|_: Handle<()>| ()).unwrap();
     assert!(hub.counters().syncs > before.syncs);
 }
+
+#[tokio::test]
+async fn an_operator_sees_what_a_worker_has_and_drains_it() {
+    let hub = TaskHub::in_memory().await.unwrap();
+    let operator = hub.operator().expect("it is in this process");
+    let passes = Arc::new(Semaphore::new(0));
+    let worker = hub.run_worker(app(&passes)).await.unwrap();
+    let handle = hub.client().start(ThreeSteps, ()).id("a").await.unwrap();
+    let (id, item) = loop {
+        let workers = operator.workers().await.unwrap();
+        assert!(workers[0].announced.name.starts_with("duramen-rust/"), "{workers:?}");
+        if let Some(item) = workers[0].in_flight.iter().find(|item| item.key.to_string().starts_with("activity-")) {
+            break (workers[0].worker, item.clone());
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(item.instance.as_str(), "a");
+    assert!(operator.drain(id).await.unwrap());
+    passes.add_permits(3);
+    while !operator.workers().await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(worker);
+    let _next = hub.run_worker(app(&passes)).await.unwrap();
+    assert_eq!(handle.wait().await.unwrap(), 3);
+    assert!(operator.held().await.unwrap().is_empty());
+}

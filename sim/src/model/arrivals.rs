@@ -1,10 +1,13 @@
 //! What may arrive at an instance, and why.
 
 use super::facets::Facet;
+use super::losses::is_poisoned;
 use super::promises::Promises;
 use super::{Judge, State, decode, kind, place};
 use crate::check::{ensure, fail};
 use duramen_core::checkpoint::{Arrived, Place, Task};
+use duramen_core::ids::Run;
+use duramen_core::partition::HeldKey;
 use duramen_core::time::Time;
 use duramen_proto::history_event::EventType;
 
@@ -15,6 +18,7 @@ fn text_of(kind: &EventType) -> Option<String> {
         EventType::ExecutionSuspended(suspended) => suspended.input.clone(),
         EventType::ExecutionResumed(resumed) => resumed.input.clone(),
         EventType::TaskCompleted(done) => done.result.clone(),
+        EventType::TaskFailed(failed) if failed.failure_details.as_ref().is_some_and(is_poisoned) => None,
         EventType::TaskFailed(failed) => failed.failure_details.as_ref().map(|failure| failure.error_message.clone()),
         _ => None,
     }
@@ -166,6 +170,21 @@ impl State {
                     EventType::TaskFailed(failed) => failed.task_scheduled_id,
                     _ => unreachable!("it is one of these"),
                 };
+                let of_action = |task: &Task| matches!(place(task.event.as_ref()), Place::Here(event) if decode(event).event_id == asked);
+                if let EventType::TaskFailed(failed) = what
+                    && failed.failure_details.as_ref().is_some_and(is_poisoned)
+                {
+                    let decided = |key: &(u64, u64)| {
+                        judge.causes.decided.contains(&(id.to_owned(), HeldKey::Task(Run(key.0), key.1)))
+                    };
+                    let closed = promises.tasks_closed.iter();
+                    let mut of = closed.filter(|(key, task)| task.run == run && of_action(task) && decided(key));
+                    let key = of.next().map(|(key, _)| *key);
+                    ensure!(key.is_some(), "an operator has failed what fails as poisoned", "{what:?} at {id}");
+                    key.and_then(|key| promises.tasks_closed.remove(&key));
+                    judge.cover.count("model: a held activity is failed");
+                    return;
+                }
                 let text = text.unwrap_or_default();
                 let Some((execution, action)) = judge.causes.results.get(&text) else {
                     fail("a result is the answer to a token that was current", format!("{what:?} at {id}"))

@@ -86,6 +86,7 @@ impl State {
                 run: Run { history: Vec::new(), inbox: BTreeMap::new(), timers: BTreeMap::new(), episodes: 0 },
                 tasks: BTreeMap::new(),
                 last_started: None,
+                tail_run: head.run,
                 next_arrival: 0,
                 next_task: 0,
                 next_timer: 0,

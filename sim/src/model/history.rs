@@ -1,11 +1,14 @@
 //! What episodes put into the history, and the tasks that come of it.
 
 use super::facets::Facet;
+use super::losses::is_poisoned;
 use super::promises::Promises;
 use super::{Judge, State, TERMINATED, decode, kind, place};
 use crate::check::{ensure, fail};
 use bytes::Bytes;
 use duramen_core::checkpoint::{HistoryParts, Part, Place, Task};
+use duramen_core::ids::Run;
+use duramen_core::partition::HeldKey;
 use duramen_core::time::Time;
 use duramen_proto::history_event::EventType;
 
@@ -37,7 +40,7 @@ impl State {
             (instance.head.birth, instance.head.id.clone(), instance.head.execution_id.clone())
         };
         let mut first = true;
-        let mut by_hub = false;
+        let (mut by_hub, mut poisoned) = (false, false);
         for event in &events {
             let decoded = decode(event);
             match &decoded.event_type {
@@ -66,6 +69,7 @@ impl State {
                     *self.children.entry((parts.run, decoded.event_id)).or_default() += 1;
                 }
                 Some(EventType::ExecutionCompleted(completed)) => {
+                    poisoned = completed.failure_details.as_ref().is_some_and(is_poisoned);
                     by_hub = decoded.event_id == -1 && completed.orchestration_status == TERMINATED;
                     self.ever.outcomes.insert((
                         execution.clone(),
@@ -106,8 +110,9 @@ impl State {
             self.ever.begun.insert(birth);
             if let Some(judge) = judge {
                 judge.cover.count("model: episode");
+                let failed = poisoned && judge.causes.decided.contains(&(id.clone(), HeldKey::Episode(Run(parts.run))));
                 ensure!(
-                    judge.causes.episodes.contains(&(judge.epoch, parts.run, episode)),
+                    failed || judge.causes.episodes.contains(&(judge.epoch, parts.run, episode)),
                     "an episode is the answer to a token that was current",
                     "episode {episode} of {id}, run {:#x}",
                     parts.run
@@ -119,17 +124,30 @@ impl State {
         }
     }
 
+    /// One that is open: its event stays what it is if it is not given.
+    fn task_again(&mut self, task: &Task, judge: Option<&mut Judge<'_>>) {
+        let key = task.key.unwrap_or_default();
+        let given = task.event.as_ref().map(|part| self.resolve(task.run, Some(part)));
+        let instance = self.of_birth(key.birth, "Task");
+        let Some(known) = instance.tasks.get(&key.number) else {
+            fail("only an open task is written again", format!("task {}", key.number))
+        };
+        let event = given.map_or_else(|| known.event.clone(), |event| Some(Place::Here(event).into()));
+        if let Some(judge) = judge {
+            let item = (instance.head.id.clone(), HeldKey::Task(Run(key.birth), key.number));
+            let cleared = judge.causes.decided.contains(&item);
+            judge.losses(&item, (known.losses.as_ref(), task.losses.as_ref()), cleared);
+        }
+        instance.tasks.insert(key.number, Task { event, again: false, ..task.clone() });
+    }
+
     pub(super) fn task(&mut self, task: &Task, judge: Option<&mut Judge<'_>>) {
         let key = task.key.unwrap_or_default();
+        if task.again {
+            return self.task_again(task, judge);
+        }
         let event = self.resolve(task.run, task.event.as_ref());
         let instance = self.of_birth(key.birth, "Task");
-        if task.again {
-            let known = instance
-                .tasks
-                .insert(key.number, Task { event: Some(Place::Here(event).into()), again: false, ..task.clone() });
-            ensure!(known.is_some(), "only an open task is written again", "task {}", key.number);
-            return;
-        }
         ensure!(
             key.number == instance.next_task,
             "tasks are numbered in order",

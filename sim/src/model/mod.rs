@@ -8,6 +8,7 @@ mod arrivals;
 mod births;
 mod facets;
 mod history;
+mod losses;
 mod messages;
 mod promises;
 mod rows;
@@ -20,6 +21,7 @@ use crate::coverage::Coverage;
 use arrivals::moves_on;
 use bytes::Bytes;
 use duramen_core::checkpoint::{Change, Checkpoint, CustomStatus, Head, Part, Place, Tail, Task, Timer};
+use duramen_core::partition::HeldKey;
 use duramen_core::time::Time;
 use duramen_proto::history_event::EventType;
 use duramen_proto::{HistoryEvent, OrchestrationStatus};
@@ -51,7 +53,15 @@ pub(crate) struct Causes {
     pub(crate) results: BTreeMap<String, (String, i32)>,
     /// Episodes that were answered under the token that was current: (lease, run, episode).
     pub(crate) episodes: BTreeSet<(u32, u64, u64)>,
-    /// Runs in which a worker answered garbage.
+    /// Dispatches that count against an item before it is held.
+    pub(crate) hold_after: usize,
+    /// Workers elsewhere whose connections were lost.
+    pub(crate) vanished: BTreeSet<String>,
+    /// Workers that wrote an item off.
+    pub(crate) wrote_off: BTreeSet<String>,
+    /// Held items that an operator has decided about.
+    pub(crate) decided: BTreeSet<(String, HeldKey)>,
+    /// Runs in which a worker answered garbage, or an episode was failed by an operator.
     pub(crate) garbled: BTreeSet<u64>,
     /// The latest time that the hub was told since the last checkpoint of a partition.
     pub(crate) latest: Time,
@@ -75,6 +85,8 @@ pub(crate) struct Instance {
     pub(crate) run: Run,
     pub(crate) tasks: BTreeMap<u64, Task>,
     pub(crate) last_started: Option<Time>,
+    /// The run that the last tail was written in.
+    tail_run: u64,
     next_arrival: u64,
     next_task: u64,
     next_timer: u64,

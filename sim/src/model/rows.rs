@@ -51,6 +51,7 @@ impl State {
                         .inbox
                         .values()
                         .any(|event| matches!(kind(event), EventType::ExecutionTerminated(_))),
+                    held: duramen_core::checkpoint::Losses::of_held(instance.tail.losses.as_ref()),
                 });
             }
             outstanding.tasks.extend(instance.tasks.values().map(|task| Queued {
@@ -59,6 +60,7 @@ impl State {
                 name: task.name.clone(),
                 runs_as: task.runs_as.clone(),
                 action: task.action,
+                held: duramen_core::checkpoint::Losses::of_held(task.losses.as_ref()),
             }));
         }
         let mark = |source: u32, target: u32, sequence: u64| PairMark { source, target, sequence };

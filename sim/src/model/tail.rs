@@ -4,6 +4,8 @@ use super::promises::Promises;
 use super::{FAILED, Judge, PENDING, RUNNING, State, TERMINATED, kind};
 use crate::check::ensure;
 use duramen_core::checkpoint::Tail;
+use duramen_core::ids::Run;
+use duramen_core::partition::HeldKey;
 use duramen_proto::OrchestrationStatus;
 use duramen_proto::history_event::EventType;
 
@@ -13,7 +15,12 @@ impl State {
         let rewound = self.rewound.clone();
         let instance = self.of_birth(tail.birth, "Tail");
         let before = std::mem::replace(&mut instance.tail, tail.clone());
+        let run_before = std::mem::replace(&mut instance.tail_run, instance.head.run);
         if let Some(judge) = judge {
+            let item = (instance.head.id.clone(), HeldKey::Episode(Run(run_before)));
+            let answered = tail.episodes != before.episodes || run_before != instance.head.run;
+            let cleared = answered || tail.completed.is_some() || judge.causes.decided.contains(&item);
+            judge.losses(&item, (before.losses.as_ref(), tail.losses.as_ref()), cleared);
             let (head, run) = (&instance.head, &instance.run);
             ensure!(
                 tail.history_events == run.history.len() as u64,

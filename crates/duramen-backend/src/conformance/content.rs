@@ -6,7 +6,7 @@ use super::{Probe, Sample, Subject, Test};
 use crate::{Hurry, Query};
 use bytes::Bytes;
 use duramen_core::checkpoint::{
-    Change, Delta, Outstanding, PairMark, Purged, Queued, RunClosed, Sent, Task, Timer, TimerPlace, TimerWindow,
+    Change, Delta, Losses, Outstanding, PairMark, Purged, Queued, RunClosed, Sent, Task, Timer, TimerPlace, TimerWindow,
 };
 use duramen_core::ids::{InstanceId, Slot};
 use duramen_core::limits::{INSTANCE_ID_CHARS, PAYLOAD_BYTES, check_instance_id};
@@ -130,6 +130,7 @@ fn outstanding_work_is_listed_in_order(subject: &Subject) {
                 name: task.name.clone(),
                 runs_as: task.runs_as.clone(),
                 action: task.action,
+                held: Losses::of_held(task.losses.as_ref()),
             }));
         }
         expected

@@ -374,12 +374,12 @@ fn purge(sample: &Sample) -> Delta {
     delta(Change::Purged(Purged { birth, run }))
 }
 
-/// A dispatch counts against an open task, which keeps its event.
+/// A dispatch counts against what is open, and its action changes.
 fn count_again(sample: &mut Sample) -> Vec<Delta> {
-    let Some(task) = sample.image.tasks.last_mut() else { return Vec::new() };
-    task.failed_dispatches += 1;
-    task.action = -3;
-    vec![delta(Change::Task(Task { again: true, event: None, ..task.clone() }))]
+    if let Some(task) = sample.image.tasks.last_mut() {
+        task.action = -3;
+    }
+    sample.lose()
 }
 
 /// Numbers that a seed gives (splitmix64).

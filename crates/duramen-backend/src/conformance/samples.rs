@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use duramen_core::checkpoint::{
-    Arrived, Change, Checkpoint, CustomStatus, Delta, Head, HistoryParts, Image, Parent, Part, Place, Ready, Tail,
-    Taken, Task, TaskKey, Text, Timer, TimerKey,
+    Arrived, Change, Checkpoint, CustomStatus, Delta, Head, HistoryParts, Image, Loss, LossCause, Losses, Parent, Part,
+    Place, Ready, Tail, Taken, Task, TaskKey, Text, Timer, TimerKey,
 };
 use duramen_proto::{OrchestrationStatus, Timestamp};
 
@@ -85,6 +85,7 @@ impl Sample {
             name: head.name.clone(),
             version: head.version.clone(),
             terminating: self.image.tail.terminating,
+            held: Losses::of_held(self.image.tail.losses.as_ref()),
         }
     }
 
@@ -95,6 +96,17 @@ impl Sample {
         self.image.tail.next_arrival += 1;
         self.image.inbox.push(arrived.clone());
         vec![delta(Change::Arrived(arrived)), self.tail()]
+    }
+
+    /// A dispatch counts against its next episode, and one against its last task, which keeps its event.
+    pub fn lose(&mut self) -> Vec<Delta> {
+        count_loss(&mut self.image.tail.losses);
+        let mut deltas = vec![self.tail()];
+        if let Some(task) = self.image.tasks.last_mut() {
+            count_loss(&mut task.losses);
+            deltas.push(delta(Change::Task(Task { again: true, event: None, ..task.clone() })));
+        }
+        deltas
     }
 
     /// An episode takes the whole inbox, schedules a task, and opens a timer.
@@ -119,6 +131,7 @@ impl Sample {
         let number = self.image.tail.next_timer;
         let due = at(10_000 - number as i64);
         let timer = Timer { key: Some(TimerKey { run, number }), birth, due, event_id: Some(number as i32) };
+        self.image.tail.losses = None;
         self.image.tail.history_events = self.image.history.len() as u64;
         self.image.tail.next_task += 1;
         self.image.tail.next_timer += 1;
@@ -186,4 +199,18 @@ pub(super) fn numbered(all: impl IntoIterator<Item = Vec<Delta>>) -> Vec<Checkpo
 /// An encoded event, as far as a backend can tell.
 pub(super) fn event(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
+}
+
+/// One more dispatch counts against an item; from the third on it is held.
+fn count_loss(losses: &mut Option<Losses>) {
+    let at = Timestamp { seconds: 1_000, nanos: 1 };
+    let losses = losses.get_or_insert_default();
+    let loss = Loss {
+        worker: format!("worker-{}", losses.all.len()),
+        given: Some(at),
+        lost: Some(at),
+        cause: LossCause::Disconnected.into(),
+    };
+    losses.all.push(loss);
+    losses.held = (losses.all.len() > 2).then_some(at);
 }

@@ -6,8 +6,8 @@ use crate::Damage;
 use crate::buffer::tasks_of;
 use crate::rows::{SlotSet, TIMER_PAGE, marks};
 use duramen_core::checkpoint::{
-    Arrived, DueTimers, Image, Outstanding, PairMark, Part, Place, Queued, Ready, Sent, Task, Timer, TimerPlace,
-    TimerWindow,
+    Arrived, DueTimers, Image, Losses, Outstanding, PairMark, Part, Place, Queued, Ready, Sent, Task, Timer,
+    TimerPlace, TimerWindow,
 };
 use duramen_core::ids::Slot;
 
@@ -60,10 +60,13 @@ impl Contents {
             name: row.head.name.clone(),
             version: row.head.version.clone(),
             terminating: row.tail.terminating,
+            held: Losses::of_held(row.tail.losses.as_ref()),
         });
         let tasks = self.tasks.iter().filter_map(|(key, task)| {
             let id = owner(key.birth)?.head.id.clone();
-            Some(Queued { key: *key, id, name: task.name.clone(), runs_as: task.runs_as.clone(), action: task.action })
+            let held = Losses::of_held(task.losses.as_ref());
+            let (name, runs_as) = (task.name.clone(), task.runs_as.clone());
+            Some(Queued { key: *key, id, name, runs_as, action: task.action, held })
         });
         let message = |(&(source, target, sequence), message): (&(u32, u32, u64), &bytes::Bytes)| Sent {
             mark: Some(PairMark { source, target, sequence }),

@@ -5,8 +5,8 @@ use crate::conformance::{Sample, delta};
 use crate::rows::{Rows, RowsError, Standing};
 use bytes::Bytes;
 use duramen_core::checkpoint::{
-    Arrived, Change, Checkpoint, CustomStatus, Delta, Head, HistoryParts, Image, PairMark, Part, Place, Purged,
-    RunClosed, Sent, Tail, Taken, Task, TaskKey, Text, Timer, TimerKey,
+    Arrived, Change, Checkpoint, CustomStatus, Delta, Head, HistoryParts, Image, Loss, Losses, PairMark, Part, Place,
+    Purged, RunClosed, Sent, Tail, Taken, Task, TaskKey, Text, Timer, TimerKey,
 };
 use duramen_core::ids::{Epoch, Position, StoreId};
 
@@ -111,21 +111,22 @@ fn a_new_history_is_made_of_parts_of_the_old_one() {
 #[test]
 fn a_task_that_is_counted_again_keeps_its_event() {
     let mut tables = some();
-    let task = |event, failed_dispatches| {
+    let once = || Some(Losses { all: vec![Loss { worker: "w".into(), ..Loss::default() }], held: None });
+    let task = |event, losses: Option<Losses>| {
         let key = Some(TaskKey { birth: 1, number: 3 });
-        let again = failed_dispatches > 0;
-        vec![delta(Change::Task(Task { key, run: 1, event, failed_dispatches, again, ..Task::default() }))]
+        let again = losses.is_some();
+        vec![delta(Change::Task(Task { key, run: 1, event, losses, again, ..Task::default() }))]
     };
-    fold(&mut tables, task(Some(Place::History(0).into()), 0)).expect("it fits");
-    fold(&mut tables, task(None, 1)).expect("it fits");
+    fold(&mut tables, task(Some(Place::History(0).into()), None)).expect("it fits");
+    fold(&mut tables, task(None, once())).expect("it fits");
     let mut task = load(&tables, "a").tasks.remove(0);
-    assert_eq!((task.event.take(), task.failed_dispatches), (Some(here(b"past")), 1));
+    assert_eq!((task.event.take(), task.losses.clone()), (Some(here(b"past")), once()));
     // Its run goes, and it stays.
     task = Task { event: Some(here(b"past")), again: true, ..task };
     let closed = vec![delta(Change::Task(task)), delta(Change::RunClosed(RunClosed { run: 1 }))];
     fold(&mut tables, closed).expect("it fits");
     let task = load(&tables, "a").tasks.remove(0);
-    assert_eq!((task.event, task.failed_dispatches), (Some(here(b"past")), 1));
+    assert_eq!((task.event, task.losses), (Some(here(b"past")), once()));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Bind, Config};
 use anyhow::ensure;
+use duramen_core::limits::MOST_LOSSES;
 use std::collections::BTreeSet;
 
 pub(super) fn check(config: &Config) -> anyhow::Result<()> {
@@ -19,6 +20,11 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         ensure!(config.insecure || bind.is_loopback(), "{}", reachable(key, *bind));
     }
     ensure!(config.limits.open_requests > 0, "`open_requests` in [limits] is 0: nobody could ask for anything");
+    ensure!(
+        (1..=MOST_LOSSES).contains(&config.limits.hold_after),
+        "`hold_after` in [limits] is {}, but must be 1 to {MOST_LOSSES}",
+        config.limits.hold_after
+    );
     let settling = &config.settling;
     ensure!(
         settling.bytes <= settling.bound,

@@ -61,6 +61,15 @@ struct LimitSettings {
     /// How long a wait without a deadline for an instance that does not exist is held [default: 1m]
     #[arg(long = "limits-unknown-wait", value_name = "SPAN", env = "DURAMEN_LIMITS_UNKNOWN_WAIT")]
     unknown_wait: Option<Span>,
+    /// How often an item may be lost with its worker before it is held for the operator [default: 20]
+    #[arg(long = "limits-hold-after", value_name = "NUMBER", env = "DURAMEN_LIMITS_HOLD_AFTER")]
+    hold_after: Option<u32>,
+    /// Bytes of a work item in one message to a worker that does not stream histories [default: 3900KiB]
+    #[arg(long = "limits-max-inline-item-bytes", value_name = "SIZE", env = "DURAMEN_LIMITS_MAX_INLINE_ITEM_BYTES")]
+    max_inline_item_bytes: Option<Size>,
+    /// Whether an item that is too large for every connected worker fails its instance [default: false]
+    #[arg(long = "limits-fail-oversized", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", env = "DURAMEN_LIMITS_FAIL_OVERSIZED")]
+    fail_oversized: Option<bool>,
 }
 
 #[derive(Args, Debug, Default, Deserialize)]
@@ -113,6 +122,9 @@ impl Settings {
                 episode: self.limits.episode.or(below.limits.episode),
                 activity: self.limits.activity.or(below.limits.activity),
                 unknown_wait: self.limits.unknown_wait.or(below.limits.unknown_wait),
+                hold_after: self.limits.hold_after.or(below.limits.hold_after),
+                max_inline_item_bytes: self.limits.max_inline_item_bytes.or(below.limits.max_inline_item_bytes),
+                fail_oversized: self.limits.fail_oversized.or(below.limits.fail_oversized),
             },
             settling: SettleSettings {
                 bytes: self.settling.bytes.or(below.settling.bytes),
@@ -148,6 +160,9 @@ impl Settings {
                 episode: self.limits.episode.unwrap_or(limits.episode),
                 activity: self.limits.activity.unwrap_or(limits.activity),
                 unknown_wait: self.limits.unknown_wait.unwrap_or(limits.unknown_wait),
+                hold_after: self.limits.hold_after.unwrap_or(limits.hold_after),
+                max_inline_item_bytes: self.limits.max_inline_item_bytes.unwrap_or(limits.max_inline_item_bytes),
+                fail_oversized: self.limits.fail_oversized.unwrap_or(limits.fail_oversized),
             },
             settling: Settle {
                 bytes: self.settling.bytes.unwrap_or(settle.bytes),

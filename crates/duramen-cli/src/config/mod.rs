@@ -14,7 +14,7 @@ pub(crate) use values::{Bind, Limit, Size, Span};
 
 use duramen_embedded::Settling;
 use duramen_hub::{OPEN_REQUESTS, Retention};
-use duramen_server::HubName;
+use duramen_server::{GrpcOptions, HubName};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,9 @@ pub(crate) struct Limits {
     pub(crate) episode: Span,
     pub(crate) activity: Limit,
     pub(crate) unknown_wait: Span,
+    pub(crate) hold_after: u32,
+    pub(crate) max_inline_item_bytes: Size,
+    pub(crate) fail_oversized: bool,
 }
 
 /// When what is durable is settled.
@@ -81,6 +84,8 @@ impl Config {
             episode_limit: self.limits.episode.0,
             activity_limit: self.limits.activity.span(),
             unknown_wait: self.limits.unknown_wait.0,
+            hold_after: self.limits.hold_after,
+            fail_oversized: self.limits.fail_oversized,
             ..defaults.settings
         };
         let retention = Retention {
@@ -90,6 +95,13 @@ impl Config {
             canceled: self.retention.canceled.span(),
         };
         duramen_hub::Options { settings, queue: self.limits.open_requests, retention, ..defaults }
+    }
+
+    /// How the SDKs' protocol is served.
+    pub(crate) fn grpc_options(&self) -> GrpcOptions {
+        let bytes = self.limits.max_inline_item_bytes.0;
+        let inline_item_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        GrpcOptions { inline_item_bytes, ..GrpcOptions::default() }
     }
 
     /// How their stores are opened.
@@ -108,6 +120,9 @@ impl Default for Limits {
             episode: Span(settings.episode_limit),
             activity: Limit(settings.activity_limit.map(Span)),
             unknown_wait: Span(settings.unknown_wait),
+            hold_after: settings.hold_after,
+            max_inline_item_bytes: Size(GrpcOptions::default().inline_item_bytes as u64),
+            fail_oversized: settings.fail_oversized,
         }
     }
 }

@@ -70,8 +70,8 @@ type Booked = BTreeMap<Key, Booking>;
 
 #[derive(Debug, Default)]
 pub(super) struct Bookings {
-    /// Connections by kind of work of which they have not answered anything under a token.
-    unshown: BTreeMap<(WorkerId, WorkKind), Booked>,
+    /// Connections that have not answered anything under a token.
+    unshown: BTreeMap<WorkerId, Booked>,
     /// What may be out elsewhere, and until when it is kept from such connections.
     elsewhere: BTreeMap<Key, Time>,
     /// The same in the order in which they were noted.
@@ -81,19 +81,15 @@ pub(super) struct Bookings {
 impl Bookings {
     /// A connection to a worker in another process.
     pub(super) fn join(&mut self, worker: WorkerId) {
-        for kind in [WorkKind::Orchestrator, WorkKind::Activity] {
-            self.unshown.insert((worker, kind), Booked::new());
-        }
+        self.unshown.insert(worker, Booked::new());
     }
 
     /// A connection is gone. What it had may still be answered, over another one.
     pub(super) fn leave(&mut self, worker: WorkerId, now: Time) {
-        for kind in [WorkKind::Orchestrator, WorkKind::Activity] {
-            for (key, booking) in self.unshown.remove(&(worker, kind)).into_iter().flatten() {
-                match booking {
-                    Booking::Out { .. } => self.may_be_elsewhere(key, now),
-                    Booking::Granted => {}
-                }
+        for (key, booking) in self.unshown.remove(&worker).into_iter().flatten() {
+            match booking {
+                Booking::Out { .. } => self.may_be_elsewhere(key, now),
+                Booking::Granted => {}
             }
         }
     }
@@ -139,7 +135,7 @@ impl Bookings {
 
     /// Whether a worker may be granted an item of this key.
     pub(super) fn admits(&self, worker: WorkerId, key: &Key) -> bool {
-        match self.unshown.get(&(worker, key.kind())) {
+        match self.unshown.get(&worker) {
             Some(booked) => {
                 let booked = booked.contains_key(key) && !planted::has(Bug::BookingIgnored);
                 let elsewhere = self.elsewhere.contains_key(key) && !planted::has(Bug::PauseIgnored);
@@ -150,20 +146,19 @@ impl Bookings {
     }
 
     pub(super) fn granted(&mut self, worker: WorkerId, key: Key) {
-        if let Some(booked) = self.unshown.get_mut(&(worker, key.kind())) {
+        if let Some(booked) = self.unshown.get_mut(&worker) {
             booked.insert(key, Booking::Granted);
         }
     }
 
     pub(super) fn refused(&mut self, worker: WorkerId, key: &Key) {
-        if let Some(booked) = self.unshown.get_mut(&(worker, key.kind())) {
+        if let Some(booked) = self.unshown.get_mut(&worker) {
             booked.remove(key);
         }
     }
 
     pub(super) fn handed(&mut self, worker: WorkerId, item: &WorkItem) {
-        let kind = item.work.kind();
-        let Some(booked) = self.unshown.get_mut(&(worker, kind)) else { return };
+        let Some(booked) = self.unshown.get_mut(&worker) else { return };
         let past = match &item.work {
             Work::Orchestrator(work) => work.past.clone().unwrap_or_default(),
             Work::Activity(_) => Vec::new(),
@@ -171,16 +166,22 @@ impl Bookings {
         booked.insert(Key::of_work(&item.work), Booking::Out { token: item.token, past });
     }
 
-    /// A connection has answered under a token; says for which kind of work it is bound no longer.
-    pub(super) fn shown(&mut self, worker: WorkerId, answer: &Answer) -> Option<WorkKind> {
-        let has = |kind: &WorkKind| {
-            let booked = self.unshown.get(&(worker, *kind));
-            let mut bookings = booked.into_iter().flat_map(BTreeMap::values);
-            bookings.any(|booking| matches!(booking, Booking::Out { token, .. } if *token == answer.token()))
-        };
-        // Giving an item back says nothing of its kind.
-        let kind = answer.kind().or_else(|| [WorkKind::Orchestrator, WorkKind::Activity].into_iter().find(has))?;
-        self.unshown.remove(&(worker, kind)).map(|_| kind)
+    /// A connection has answered under a token: it is bound no longer. Says whether it was.
+    pub(super) fn shown(&mut self, worker: WorkerId, answer: &Answer) -> bool {
+        match answer {
+            Answer::Orchestrator(..) | Answer::Activity(..) | Answer::Abandoned(..) | Answer::WrittenOff(_) => {
+                self.unshown.remove(&worker).is_some()
+            }
+            // That is not the worker's word: the item never got to it.
+            Answer::TooLarge(..) => false,
+        }
+    }
+
+    /// An item that was handed out has not left after all.
+    pub(super) fn kept_back(&mut self, worker: WorkerId, returned: Token) {
+        if let Some(booked) = self.unshown.get_mut(&worker) {
+            booked.retain(|_, booking| !matches!(booking, Booking::Out { token, .. } if *token == returned));
+        }
     }
 
     /// The one item that an answer without a token can be about. It is booked no longer.
@@ -203,7 +204,7 @@ impl Bookings {
     }
 
     fn take_if(&mut self, worker: WorkerId, key: &Key, fits: impl FnOnce(&[Bytes]) -> bool) -> Option<Token> {
-        let booked = self.unshown.get_mut(&(worker, key.kind()))?;
+        let booked = self.unshown.get_mut(&worker)?;
         let Some(Booking::Out { token, past }) = booked.get(key) else { return None };
         if !fits(past) {
             return None;

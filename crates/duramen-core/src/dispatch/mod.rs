@@ -4,22 +4,27 @@
 //! out on their connections is booked until they have shown one.
 
 mod bookings;
+mod lists;
 mod parked;
 mod queues;
 mod workers;
 
 use crate::ids::{Birth, Epoch, InstanceId, PartitionId, Run, Token};
 use crate::limits::UNSHOWN_PAUSE;
+use crate::partition::HeldKey;
 use crate::time::Time;
-use crate::work::{Announcement, Answer, WorkItem, WorkKind, WorkerId};
+use crate::work::{Announcement, Answer, ItemBytes, WorkItem, WorkKind, WorkerId};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bookings::{Bookings, Key};
 use duramen_proto::{ActivityResponse, OrchestratorResponse};
 use parked::Parked;
-use queues::Queues;
+use queues::{Queues, Waiting};
 use workers::{Chosen, Wanted, Workers};
+
+pub use lists::{QueueRow, UnroutableRow, WorkerRow};
+pub use workers::Unroutable;
 
 /// Names an item of work. A reference, never a decision: the partition looks whether it is open.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +68,11 @@ impl Item {
         }
     }
 
+    /// Names it among the items of its instance.
+    pub fn key(&self) -> HeldKey {
+        HeldKey::of(self)
+    }
+
     /// The instance that it belongs to.
     pub fn instance(&self) -> &InstanceId {
         match self {
@@ -86,6 +96,8 @@ pub struct Offer {
     pub prefer: Option<WorkerId>,
     /// Whether another instance had the id when the lease began.
     pub follows: bool,
+    /// Its size, if it did not fit somewhere.
+    pub bytes: ItemBytes,
 }
 
 /// An item that goes to a worker.
@@ -99,6 +111,23 @@ pub struct Grant {
     pub in_process: bool,
     /// Whether it keeps the session.
     pub sessions: bool,
+    /// What the worker calls itself.
+    pub name: Arc<str>,
+}
+
+/// An item that has been found to be too large for every worker that is connected and takes its function.
+#[derive(Clone, Debug)]
+pub struct Oversized {
+    /// The partition that has it.
+    pub partition: PartitionId,
+    /// The item.
+    pub item: Item,
+    /// The function.
+    pub name: Arc<str>,
+    /// Bytes of the message with it.
+    pub bytes: usize,
+    /// Bytes that the worker takes which takes the most.
+    pub limit: usize,
 }
 
 /// Matches offers with workers.
@@ -108,6 +137,10 @@ pub struct Dispatcher {
     workers: Workers,
     bookings: Bookings,
     parked: Parked,
+    /// Offers that are too large for every connected worker that takes their function.
+    oversized: Vec<Waiting>,
+    /// Those that were found since somebody last asked.
+    found_oversized: Vec<Oversized>,
     committed: BTreeMap<PartitionId, u64>,
     /// When each partition was opened, and under which lease.
     opened: BTreeMap<PartitionId, (Epoch, Time)>,
@@ -126,11 +159,20 @@ impl Dispatcher {
 
     /// A worker has come.
     pub fn join(&mut self, worker: WorkerId, announcement: Announcement) {
-        if !announcement.in_process {
+        // One that keeps sessions is Duramen's own, and returns its tokens.
+        if !announcement.in_process && !announcement.sessions {
             self.bookings.join(worker);
         }
         self.workers.join(worker, announcement);
         self.unpark_all();
+        for waiting in core::mem::take(&mut self.oversized) {
+            self.queues.push(waiting);
+        }
+    }
+
+    /// A worker gets nothing more; says whether it is connected.
+    pub fn drain(&mut self, worker: WorkerId) -> bool {
+        self.workers.drain(worker)
     }
 
     /// A worker is gone. What it had is offered again by the partitions.
@@ -149,7 +191,7 @@ impl Dispatcher {
         {
             self.bookings.may_be_elsewhere(Key::of(&offer.item), *at);
         }
-        self.queues.push(partition, offer);
+        self.queues.push(Waiting { partition, offer, since: now });
     }
 
     /// An item goes to its worker.
@@ -177,9 +219,22 @@ impl Dispatcher {
 
     /// A worker has answered under a token, whether that is still current or not.
     pub fn answered(&mut self, worker: WorkerId, answer: &Answer) {
-        if let Some(kind) = self.bookings.shown(worker, answer) {
-            while self.unpark_one(kind) {}
+        if let Answer::TooLarge(token, _) = answer {
+            self.bookings.kept_back(worker, *token);
         }
+        if self.bookings.shown(worker, answer) {
+            self.unpark_all();
+        }
+    }
+
+    /// Items that were found to be too large for every connected worker since this was last asked.
+    pub fn take_oversized(&mut self) -> Vec<Oversized> {
+        core::mem::take(&mut self.found_oversized)
+    }
+
+    /// An item that was found to be too large waits no longer.
+    pub fn forget_oversized(&mut self, item: &Item) {
+        self.oversized.retain(|waiting| waiting.offer.item != *item);
     }
 
     /// The token of an activity that was answered without one; `None` when the answer is about
@@ -212,7 +267,8 @@ impl Dispatcher {
 
     /// Items that wait, by kind.
     pub fn waiting(&self, kind: WorkKind) -> usize {
-        self.queues.waiting(kind) + self.parked.waiting(kind)
+        let oversized = self.oversized.iter().filter(|waiting| waiting.offer.item.kind() == kind);
+        self.queues.waiting(kind) + self.parked.waiting(kind) + oversized.count()
     }
 
     /// Room for further items over all workers: of orchestrators, and of activities.
@@ -247,34 +303,44 @@ impl Dispatcher {
         while self.workers.room(kind) > 0 {
             let Some((place, queue, head)) = self.queues.head_from(kind, from) else { return };
             let durable = head.offer.after <= self.committed.get(&head.partition).copied().unwrap_or(0);
-            let wanted = Wanted { kind, label: queue, prefer: head.offer.prefer, durable };
+            let Offer { prefer, bytes, .. } = head.offer;
+            let wanted = Wanted { kind, label: queue, bytes, prefer, durable };
             let key = Key::of(&head.offer.item);
-            match self.workers.choose(&wanted, |worker| self.bookings.admits(worker, &key)) {
-                Some(Chosen { worker, in_process, sessions }) => {
-                    let waiting = self.queues.pop(kind, place);
-                    self.workers.take(worker, kind);
-                    self.bookings.granted(worker, key);
-                    let grant = Grant { item: waiting.offer.item, worker, in_process, sessions };
-                    out.push((waiting.partition, grant));
-                }
-                None if self.bookings.bind() && self.workers.choose(&wanted, |_| true).is_some() => {
-                    let waiting = self.queues.pop(kind, place);
-                    self.parked.push(waiting.partition, waiting.offer);
-                }
-                None => from = place + 1,
+            if let Some(chosen) = self.workers.choose(&wanted, |worker| self.bookings.admits(worker, &key)) {
+                let Chosen { worker, in_process, sessions, name } = chosen;
+                let name = name.clone();
+                let waiting = self.queues.pop(kind, place);
+                self.workers.take(worker, kind);
+                self.bookings.granted(worker, key);
+                out.push((waiting.partition, Grant { item: waiting.offer.item, worker, in_process, sessions, name }));
+            } else if let Some((bytes, limit)) = self.workers.too_large(&wanted) {
+                let waiting = self.queues.pop(kind, place);
+                self.found_oversized.push(Oversized {
+                    partition: waiting.partition,
+                    item: waiting.offer.item.clone(),
+                    name: waiting.offer.name.clone(),
+                    bytes,
+                    limit,
+                });
+                self.oversized.push(waiting);
+            } else if (self.bookings.bind() || bytes.is_known()) && self.workers.somebody_has_room(&wanted) {
+                let waiting = self.queues.pop(kind, place);
+                self.parked.push(waiting);
+            } else {
+                from = place + 1;
             }
         }
     }
 
     fn unpark(&mut self, key: &Key) {
-        for (partition, offer) in self.parked.take(key) {
-            self.queues.push(partition, offer);
+        for waiting in self.parked.take(key) {
+            self.queues.push(waiting);
         }
     }
 
     fn unpark_one(&mut self, kind: WorkKind) -> bool {
-        let Some((partition, offer)) = self.parked.pop(kind) else { return false };
-        self.queues.push(partition, offer);
+        let Some(waiting) = self.parked.pop(kind) else { return false };
+        self.queues.push(waiting);
         true
     }
 

@@ -1,21 +1,19 @@
-//! Offers that a worker has room for and may not get, because it has not shown a token: they must
-//! not stand in the way of those behind them.
+//! Offers that must not stand in the way of those behind them: somebody has room, and may not get them.
 
-use super::Offer;
 use super::bookings::Key;
-use crate::ids::PartitionId;
+use super::queues::Waiting;
 use crate::work::WorkKind;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 #[derive(Debug, Default)]
 pub(super) struct Parked {
-    orchestrators: VecDeque<(PartitionId, Offer)>,
-    activities: VecDeque<(PartitionId, Offer)>,
+    orchestrators: VecDeque<Waiting>,
+    activities: VecDeque<Waiting>,
 }
 
 impl Parked {
-    fn of(&mut self, kind: WorkKind) -> &mut VecDeque<(PartitionId, Offer)> {
+    fn of(&mut self, kind: WorkKind) -> &mut VecDeque<Waiting> {
         match kind {
             WorkKind::Orchestrator => &mut self.orchestrators,
             WorkKind::Activity => &mut self.activities,
@@ -33,19 +31,24 @@ impl Parked {
         }
     }
 
-    pub(super) fn push(&mut self, partition: PartitionId, offer: Offer) {
-        self.of(offer.item.kind()).push_back((partition, offer));
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.orchestrators.iter().chain(&self.activities)
+    }
+
+    pub(super) fn push(&mut self, waiting: Waiting) {
+        self.of(waiting.offer.item.kind()).push_back(waiting);
     }
 
     /// The oldest: somebody has room.
-    pub(super) fn pop(&mut self, kind: WorkKind) -> Option<(PartitionId, Offer)> {
+    pub(super) fn pop(&mut self, kind: WorkKind) -> Option<Waiting> {
         self.of(kind).pop_front()
     }
 
     /// Those of a key that is booked no longer.
-    pub(super) fn take(&mut self, key: &Key) -> Vec<(PartitionId, Offer)> {
+    pub(super) fn take(&mut self, key: &Key) -> Vec<Waiting> {
         let all = core::mem::take(self.of(key.kind()));
-        let (free, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, offer)| Key::of(&offer.item) == *key);
+        let (free, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| Key::of(&waiting.offer.item) == *key);
         *self.of(key.kind()) = rest.into();
         free
     }

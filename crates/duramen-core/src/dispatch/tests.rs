@@ -13,16 +13,24 @@ const PARTITION: PartitionId = PartitionId(0);
 
 fn offer(name: &str, version: Option<&str>, number: u64, after: u64) -> Offer {
     let item = Item::Task { id: InstanceId::new("i"), birth: Run(1), number, action: number as i32 };
-    Offer { item, name: name.into(), version: version.map(Into::into), after, prefer: None, follows: false }
+    Offer {
+        item,
+        name: name.into(),
+        version: version.map(Into::into),
+        after,
+        prefer: None,
+        bytes: ItemBytes::default(),
+        follows: false,
+    }
 }
 
 fn episode(run: u64, after: u64, prefer: Option<WorkerId>) -> Offer {
     let item = Item::Episode { id: InstanceId::new(format!("i{run}")), birth: Run(run), run: Run(run) };
-    Offer { item, name: "O".into(), version: None, after, prefer, follows: false }
+    Offer { item, name: "O".into(), version: None, after, prefer, bytes: ItemBytes::default(), follows: false }
 }
 
 fn worker(orchestrators: usize, activities: usize) -> Announcement {
-    Announcement { in_process: false, sessions: false, orchestrators, activities, filters: None }
+    Announcement { orchestrators, activities, ..Announcement::default() }
 }
 
 fn granted(dispatcher: &mut Dispatcher) -> Vec<(u64, u64)> {
@@ -130,6 +138,18 @@ fn granted_at(dispatcher: &mut Dispatcher, now: Time) -> Vec<Grant> {
     out.into_iter().map(|(_, grant)| grant).collect()
 }
 
+#[test]
+fn a_worker_of_our_own_needs_to_show_no_token_first() {
+    let mut dispatcher = Dispatcher::new();
+    dispatcher.join(WorkerId(1), Announcement { sessions: true, ..worker(9, 9) });
+    // Two generations of an instance, each with an activity of the same id.
+    for number in [1, 2] {
+        let item = Item::Task { id: InstanceId::new("i"), birth: Run(1), number, action: 0 };
+        dispatcher.offer(PARTITION, Offer { item, ..offer("A", None, 0, 0) }, at(0));
+    }
+    assert_eq!(granted_at(&mut dispatcher, at(0)).len(), 2);
+}
+
 /// What a partition does with a grant.
 fn hand(dispatcher: &mut Dispatcher, grant: &Grant, token: u64, past: Vec<Bytes>) {
     let instance = grant.item.instance().clone();
@@ -156,7 +176,7 @@ fn hand(dispatcher: &mut Dispatcher, grant: &Grant, token: u64, past: Vec<Bytes>
 
 fn run_of(id: &str, run: u64) -> Offer {
     let item = Item::Episode { id: InstanceId::new(id), birth: Run(run), run: Run(run) };
-    Offer { item, name: "O".into(), version: None, after: 0, prefer: None, follows: false }
+    Offer { item, name: "O".into(), version: None, after: 0, prefer: None, bytes: ItemBytes::default(), follows: false }
 }
 
 fn answer_of(id: &str, actions: &[i32]) -> OrchestratorResponse {
@@ -263,12 +283,23 @@ fn a_connection_that_has_shown_a_token_is_bound_no_longer() {
     dispatcher.offer(PARTITION, offer("A", None, 1, 0), at(0));
     assert_eq!(granted_at(&mut dispatcher, at(0)).len(), 2);
     assert_eq!(dispatcher.token_of_activity(WorkerId(1), &result_of(1)), None, "it knows better");
-    // Of its episodes it has shown nothing.
+    // A connection counts, not a kind of work.
     dispatcher.offer(PARTITION, run_of("a", 1), at(0));
     dispatcher.offer(PARTITION, run_of("a", 2), at(0));
-    assert_eq!(granted_at(&mut dispatcher, at(0)).len(), 1);
-    dispatcher.answered(WorkerId(1), &Answer::Orchestrator(Token(1), OrchestratorResponse::default()));
-    assert_eq!(granted_at(&mut dispatcher, at(0)).len(), 1);
+    assert_eq!(granted_at(&mut dispatcher, at(0)).len(), 2);
+}
+
+#[test]
+fn a_connection_has_not_shown_a_token_with_what_the_hub_keeps_back_from_it() {
+    let mut dispatcher = with_bare(9);
+    dispatcher.offer(PARTITION, run_of("a", 1), at(0));
+    let grant = granted_at(&mut dispatcher, at(0)).remove(0);
+    hand(&mut dispatcher, &grant, 5, vec![]);
+    dispatcher.answered(WorkerId(1), &Answer::TooLarge(Token(5), ItemBytes { whole: 9, bare: 1 }));
+    assert_eq!(dispatcher.booked(), 0, "it has never been out");
+    dispatcher.offer(PARTITION, run_of("b", 1), at(0));
+    dispatcher.offer(PARTITION, run_of("b", 2), at(0));
+    assert_eq!(granted_at(&mut dispatcher, at(0)).len(), 1, "the connection is still bound");
 }
 
 #[test]
@@ -345,7 +376,13 @@ fn who_takes_any_number_gets_as_much_as_its_connection_takes() {
     let more = granted(&mut dispatcher);
     assert_eq!((more.len(), more.iter().all(|(worker, _)| *worker == 1)), (3, true));
     // One that was not open after all goes back.
-    let grant = Grant { item: offer("A", None, 1, 0).item, worker: WorkerId(2), in_process: false, sessions: false };
+    let grant = Grant {
+        item: offer("A", None, 1, 0).item,
+        worker: WorkerId(2),
+        in_process: false,
+        sessions: false,
+        name: "".into(),
+    };
     dispatcher.refused(&grant);
     assert_eq!(granted(&mut dispatcher).len(), 1);
     // What a worker with a number of its own sends makes none.

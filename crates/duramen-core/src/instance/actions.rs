@@ -136,7 +136,7 @@ impl Instance {
             run: self.head.run,
             execution_id: self.head.execution_id.clone(),
             event: None,
-            failed_dispatches: 0,
+            losses: None,
             version: self.head.version.clone(),
             name: scheduled.name.clone(),
             runs_as: scheduled.version.clone().or_else(|| self.head.version.clone()),

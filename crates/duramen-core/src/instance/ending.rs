@@ -113,6 +113,7 @@ impl Instance {
         }
         self.fixed = None;
         ledger.forget_late(&self.item());
+        self.clear_losses(ledger);
         let time = self.next_episode_time(ledger.now);
         self.tail.episode_time = Some(time.into());
         let here = |event: Bytes| (event.clone(), Place::Here(event));
@@ -226,7 +227,9 @@ impl Instance {
     fn recall_task(&self, task: &Task, ledger: &mut Ledger) {
         planted!(ReplacedActivityAnswers => return);
         let key = (self.birth(), task.key.unwrap_or_default().number);
-        ledger.forget_late(&task_item(self.id.clone(), task));
+        let item = task_item(self.id.clone(), task);
+        ledger.forget_late(&item);
+        ledger.let_loose(&item);
         ledger.returns.remove(&key);
         if let Some(token) = ledger.running.get(&key).copied()
             && let Some(out) = ledger.recall(token)

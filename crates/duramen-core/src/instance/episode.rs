@@ -10,12 +10,16 @@ use crate::partition::Ledger;
 use crate::planted::{self, Bug, planted};
 use crate::time::Time;
 use crate::work::{OrchestratorWork, Session, Work, WorkItem, WorkerId};
+use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 use duramen_proto::history_event::EventType;
 use duramen_proto::orchestrator_action::OrchestratorActionType as Action;
-use duramen_proto::{OrchestrationStatus, OrchestratorResponse};
+use duramen_proto::{
+    CompleteOrchestrationAction, OrchestrationStatus, OrchestrationTraceContext, OrchestratorAction,
+    OrchestratorResponse, TaskFailureDetails,
+};
 use prost::Message as _;
 
 /// Who gets an episode, and how.
@@ -73,6 +77,29 @@ impl Instance {
         Some(WorkItem { token: to.token, work: Work::Orchestrator(work) })
     }
 
+    /// Fails the instance instead of handing its next episode out: as if its worker had answered so.
+    pub(crate) fn fail_episode(&mut self, failure: TaskFailureDetails, ledger: &mut Ledger) {
+        // What waits behind a suspension is taken too: the end is for all of it.
+        self.tail.suspended = false;
+        if self.fixed.is_none() {
+            self.fixed = Some(self.fix(self.choose(None), ledger.now));
+        }
+        ledger.forget_late(&self.item());
+        self.offered = false;
+        let completion = CompleteOrchestrationAction {
+            orchestration_status: OrchestrationStatus::Failed.into(),
+            failure_details: Some(failure),
+            ..CompleteOrchestrationAction::default()
+        };
+        let action = Some(Action::CompleteOrchestration(completion));
+        let response = OrchestratorResponse {
+            actions: vec![OrchestratorAction { id: -1, orchestrator_action_type: action }],
+            orchestration_trace_context: decode_trace(&self.tail.trace),
+            ..OrchestratorResponse::default()
+        };
+        self.answer(response, None, ledger);
+    }
+
     fn fix(&self, taken: Vec<u64>, now: Time) -> Fixed {
         let fired = taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind == Kind::Fired);
         let latest_fire = fired.filter_map(|entry| match event::decode_type(&entry.event) {
@@ -105,7 +132,7 @@ impl Instance {
         let fixed = self.fixed.take().expect("an episode under way has its events fixed");
         self.episode = None;
         self.advanced = ledger.number;
-        self.returns = 0;
+        self.clear_losses(ledger);
         self.session = session;
         let run = self.head.run;
         let first = self.history.len() as u64;
@@ -184,6 +211,14 @@ impl Instance {
     }
 }
 
-fn encode_trace(trace: &duramen_proto::OrchestrationTraceContext) -> Bytes {
+fn decode_trace(trace: &Bytes) -> Option<OrchestrationTraceContext> {
+    if trace.is_empty() {
+        return None;
+    }
+    // It was encoded here.
+    OrchestrationTraceContext::decode(trace.clone()).ok()
+}
+
+fn encode_trace(trace: &OrchestrationTraceContext) -> Bytes {
     trace.encode_to_vec().into()
 }

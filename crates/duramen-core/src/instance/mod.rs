@@ -11,12 +11,15 @@ mod ending;
 mod episode;
 mod history;
 mod inbox;
+mod losses;
 mod rewind;
 mod state;
+mod tasks;
 
 pub(crate) use birth::Beginning;
 pub(crate) use episode::HandOut;
 pub(crate) use history::History;
+pub(crate) use losses::is_held;
 
 use crate::checkpoint::{CustomStatus, Head, Image, Tail, Task, Timer};
 use crate::dispatch::{Item, Offer};
@@ -24,7 +27,7 @@ use crate::event::Kind;
 use crate::ids::{Birth, InstanceId, Run, Slot, Token};
 use crate::partition::Ledger;
 use crate::time::Time;
-use crate::work::WorkerId;
+use crate::work::{ItemBytes, WorkerId};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -82,8 +85,10 @@ pub(crate) struct Instance {
     pub(crate) offered: bool,
     /// Who holds its session.
     pub(crate) session: Option<WorkerId>,
-    /// How often its episode came back unanswered.
+    /// How often its episode came back unanswered without that counting against it.
     pub(crate) returns: u32,
+    /// The size of its episode, if it did not fit somewhere.
+    pub(crate) bytes: ItemBytes,
     /// Its episode never came back: it is not handed out again in this process.
     pub(crate) written_off: bool,
     /// When the hub ends it, if its worker does not answer a termination.
@@ -119,6 +124,7 @@ impl Instance {
             offered: false,
             session: None,
             returns: 0,
+            bytes: ItemBytes::default(),
             written_off: false,
             terminating: None,
             used: Time::MIN,
@@ -221,17 +227,18 @@ impl Instance {
             after: self.touched,
             prefer: self.session,
             follows: false,
+            bytes: self.bytes,
         }
     }
 
     /// Whether an episode may be handed out.
     pub(crate) fn is_due(&self) -> bool {
-        !self.ended() && self.episode.is_none() && !self.written_off && self.has_something_to_take()
+        !self.ended() && self.episode.is_none() && !self.written_off && !self.is_held() && self.has_something_to_take()
     }
 
     /// The offer of a task of this instance.
-    pub(crate) fn offer_of(&self, task: &Task, after: u64) -> Offer {
-        offer_of(self.id.clone(), task, after)
+    pub(crate) fn offer_of(&self, task: &Task, after: u64, bytes: ItemBytes) -> Offer {
+        Offer { bytes, ..offer_of(self.id.clone(), task, after) }
     }
 
     /// Whether it may leave memory once it is settled: nothing about it is only there. That the
@@ -263,5 +270,14 @@ pub(crate) fn task_item(id: InstanceId, task: &Task) -> Item {
 /// The offer of a task of an instance.
 pub(crate) fn offer_of(id: InstanceId, task: &Task, after: u64) -> Offer {
     let version = task.runs_as.as_deref().map(Into::into);
-    Offer { item: task_item(id, task), name: task.name.as_str().into(), version, after, prefer: None, follows: false }
+    let bytes = ItemBytes::default();
+    Offer {
+        item: task_item(id, task),
+        name: task.name.as_str().into(),
+        version,
+        after,
+        prefer: None,
+        bytes,
+        follows: false,
+    }
 }

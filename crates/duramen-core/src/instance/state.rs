@@ -67,13 +67,13 @@ impl Instance {
         self.receive(Kind::Resumed, event::resumed(ledger.now, reason), ledger);
     }
 
-    /// Terminates: through the worker if one has ever run it, else at once.
+    /// Terminates: through the worker if one has ever run it and may be given it again, else at once.
     pub(crate) fn terminate(&mut self, output: Option<String>, recurse: bool, ledger: &mut Ledger) {
         if self.ended() {
             return;
         }
         self.tail.terminate_children |= recurse;
-        if self.tail.begun {
+        if self.tail.begun && !self.is_held() {
             self.receive(Kind::Terminated, event::terminated(ledger.now, output, recurse), ledger);
             self.watch_termination(ledger);
         } else {

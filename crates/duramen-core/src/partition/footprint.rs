@@ -22,6 +22,8 @@ pub struct Footprint {
     /// Items with workers, references to episodes of instances that are not in memory, and what is
     /// remembered of either.
     pub items: usize,
+    /// Items that are held.
+    pub held: usize,
     /// Messages that are not acknowledged, or wait for their target.
     pub messages: usize,
     /// Changes and effects that are not durable yet.
@@ -53,6 +55,7 @@ impl Partition {
                 + ledger.returns.len()
                 + ledger.late_items()
                 + self.leaving.offered.len(),
+            held: ledger.held_items.count(),
             messages: self.outbox.held(),
             staged: ledger.deltas.len()
                 + ledger.held.len()

@@ -2,6 +2,7 @@
 //! indexes over timers and tokens. Instances write into it while they change.
 
 use super::Effect;
+use super::held::HeldItems;
 use super::timers::Timers;
 use crate::checkpoint::{Change, Delta, Timer};
 use crate::dispatch::{Item, Offer};
@@ -12,8 +13,9 @@ use crate::message::{Body, Message};
 use crate::planted::planted;
 use crate::request::RequestId;
 use crate::time::Time;
-use crate::work::WorkerId;
+use crate::work::{ItemBytes, WorkerId};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// A message on its way out of an instance.
@@ -29,10 +31,21 @@ pub(crate) struct Letter {
 pub(crate) struct Out {
     pub(crate) item: Item,
     pub(crate) worker: WorkerId,
+    /// What the worker calls itself.
+    pub(crate) name: Arc<str>,
     pub(crate) in_process: bool,
     /// Whether the worker keeps the session.
     pub(crate) sessions: bool,
     pub(crate) since: Time,
+}
+
+/// A task that came back unanswered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Returned {
+    /// How often without that counting against it.
+    pub(crate) times: u32,
+    /// Its size, if it did not fit somewhere.
+    pub(crate) bytes: ItemBytes,
 }
 
 /// Something that is to be looked at again at a time.
@@ -82,8 +95,11 @@ pub(crate) struct Ledger {
     late: BTreeMap<Token, Out>,
     /// The token of each of them.
     late_of: BTreeMap<Item, Token>,
-    /// How often a task came back unanswered.
-    pub(crate) returns: BTreeMap<(Birth, u64), u32>,
+    /// Tasks that came back unanswered.
+    pub(crate) returns: BTreeMap<(Birth, u64), Returned>,
+    pub(crate) held_items: HeldItems,
+    /// Dispatches that count against an item before it is held.
+    pub(crate) hold_after: u32,
     pub(crate) wakes: BTreeSet<(Time, Wake)>,
     /// Episodes that are with in-process workers.
     pub(crate) in_process: usize,
@@ -116,6 +132,8 @@ impl Ledger {
             late: BTreeMap::new(),
             late_of: BTreeMap::new(),
             returns: BTreeMap::new(),
+            held_items: HeldItems::default(),
+            hold_after: settings.hold_after,
             wakes: BTreeSet::new(),
             in_process: 0,
             followed: BTreeSet::new(),

@@ -6,11 +6,13 @@
 
 mod clock;
 mod footprint;
+mod held;
 mod ledger;
 mod letters;
 mod outbox;
 mod requests;
 mod residence;
+mod returns;
 mod start;
 mod timers;
 mod turn;
@@ -18,17 +20,20 @@ mod waits;
 mod work;
 
 pub use footprint::Footprint;
-pub(crate) use ledger::{Ledger, Wake};
+pub(crate) use held::Lost;
+pub use held::{Counted, HeldItem, HeldKey, NoHeldKey, Verdict};
+pub(crate) use ledger::{Ledger, Out, Wake};
+pub use returns::{Departure, InFlight};
 
-use crate::checkpoint::{DueTimers, Image, Outstanding, PairMark, Queued, Ready, TimerWindow};
+use crate::checkpoint::{DueTimers, Image, Losses, Outstanding, PairMark, Queued, Ready, TimerWindow};
 use crate::dispatch::{Grant, Item, Offer};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, PartitionId, Position, Run, Slot, StoreId};
-use crate::instance::Instance;
+use crate::instance::{Instance, is_held};
 use crate::limits::Settings;
 use crate::lookup::Lookup;
 use crate::request::{Reply, Request, RequestId};
 use crate::time::Time;
-use crate::work::{Answer, WorkItem, WorkKind, WorkerId};
+use crate::work::{Answer, ItemBytes, WorkItem, WorkKind, WorkerId};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
@@ -65,7 +70,11 @@ pub enum Input {
     /// The dispatcher has a worker for an item.
     Granted(Grant),
     /// A worker is gone: what it has goes to others.
-    WorkerGone(WorkerId),
+    WorkerGone(WorkerId, Departure),
+    /// No connected worker takes an item, because of its size: so many bytes, and so many are taken.
+    Oversized(Item, usize, usize),
+    /// An operator wants to see what is held.
+    ShowHeld(RequestId),
     /// A message from a slot of another partition.
     Message(PairMark, Bytes),
     /// Another partition has made durable what it took of a pair.
@@ -103,6 +112,8 @@ pub enum Effect {
     Message(PairMark, Bytes),
     /// Tell the partition that owns the source slot what has been taken.
     Acknowledge(PairMark),
+    /// Note that a dispatch has counted against an item: for the log.
+    Counted(Counted),
 }
 
 /// The state machine.
@@ -162,17 +173,9 @@ impl Partition {
 
     fn take_up(&mut self, outstanding: Outstanding) {
         self.take_up_timers();
-        for Queued { key, id, name, runs_as, action } in outstanding.tasks {
+        for Queued { key, id, name, runs_as, action, held } in outstanding.tasks {
             let item = Item::Task { id: InstanceId::new(id), birth: Run(key.birth), number: key.number, action };
-            let version = runs_as.as_deref().map(Into::into);
-            self.ledger.offer(Offer {
-                item,
-                name: name.as_str().into(),
-                version,
-                after: 0,
-                prefer: None,
-                follows: false,
-            });
+            self.take_up_item(item, &name, runs_as.as_deref(), held);
         }
         outstanding.ready.into_iter().for_each(|ready| self.take_up_ready(ready));
         self.take_up_outbox();
@@ -184,19 +187,26 @@ impl Partition {
         let id = InstanceId::new(ready.id);
         if ready.terminating {
             // Its worker has a while to answer, from now on.
+            if let Some(losses) = ready.held.filter(|losses| is_held(Some(losses))) {
+                let item = Item::Episode { id: id.clone(), birth: Run(ready.birth), run: Run(ready.run) };
+                self.take_up_held(&item, &ready.name, ready.version.as_deref(), losses);
+            }
             return self.defer(id, None);
         }
-        self.leaving.offered.insert(Run(ready.birth));
+        if !is_held(ready.held.as_ref()) {
+            self.leaving.offered.insert(Run(ready.birth));
+        }
         let item = Item::Episode { id, birth: Run(ready.birth), run: Run(ready.run) };
-        let version = ready.version.as_deref().map(Into::into);
-        self.ledger.offer(Offer {
-            item,
-            name: ready.name.as_str().into(),
-            version,
-            after: 0,
-            prefer: None,
-            follows: false,
-        });
+        self.take_up_item(item, &ready.name, ready.version.as_deref(), ready.held);
+    }
+
+    fn take_up_item(&mut self, item: Item, name: &str, version: Option<&str>, held: Option<Losses>) {
+        if let Some(losses) = held.filter(|losses| is_held(Some(losses))) {
+            return self.take_up_held(&item, name, version, losses);
+        }
+        let version = version.map(Into::into);
+        let bytes = ItemBytes::default();
+        self.ledger.offer(Offer { item, name: name.into(), version, after: 0, prefer: None, bytes, follows: false });
     }
 
     /// Applies one input.
@@ -208,7 +218,9 @@ impl Partition {
             Input::Cancelled(id) => self.cancel_wait(id),
             Input::Answer(worker, answer) => self.answer(worker, answer),
             Input::Granted(grant) => self.granted(grant),
-            Input::WorkerGone(worker) => self.worker_gone(worker),
+            Input::WorkerGone(worker, departure) => self.worker_gone(worker, departure),
+            Input::Oversized(item, bytes, limit) => self.fail_oversized(item, bytes, limit),
+            Input::ShowHeld(request) => self.show_held(request),
             Input::Message(mark, message) => self.arrive(mark, message),
             Input::Acknowledged(mark) => self.outbox.acknowledged(mark),
             Input::Loaded(id, image) => self.loaded(id, image),

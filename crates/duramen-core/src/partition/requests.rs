@@ -26,7 +26,8 @@ impl Request {
             | Self::Terminate { id, .. }
             | Self::End { id, .. }
             | Self::Rewind { id, .. }
-            | Self::Restart { id, .. } => id.clone(),
+            | Self::Restart { id, .. }
+            | Self::Decide { id, .. } => id.clone(),
         }
     }
 
@@ -43,9 +44,12 @@ impl Request {
                 check_payload("reason", reason.as_deref())
             }
             Self::Restart { new_id: Some(id), .. } => crate::limits::check_instance_id(id.as_str()),
-            Self::Restart { new_id: None, .. } | Self::Wait(_) | Self::Get(_) | Self::Purge(_) | Self::History(_) => {
-                Ok(())
-            }
+            Self::Restart { new_id: None, .. }
+            | Self::Wait(_)
+            | Self::Get(_)
+            | Self::Purge(_)
+            | Self::History(_)
+            | Self::Decide { .. } => Ok(()),
         }
     }
 }
@@ -68,7 +72,8 @@ impl Partition {
             | Request::Terminate { .. }
             | Request::End { .. }
             | Request::Restart { .. }
-            | Request::Purge(_) => self.residence(&id),
+            | Request::Purge(_)
+            | Request::Decide { .. } => self.residence(&id),
         };
         match residence {
             Residence::Here(birth) => self.request_here(request_id, request, birth),
@@ -138,6 +143,7 @@ impl Partition {
             Request::Resume { reason, .. } => {
                 self.change(request_id, birth, |instance, ledger| instance.resume(reason, ledger))
             }
+            Request::Decide { id, key, verdict } => self.decide(request_id, id, (key, verdict), birth),
             Request::End { id, output } => self.end(request_id, id, output, birth),
             Request::Terminate { output, recurse, .. } => {
                 self.change(request_id, birth, |instance, ledger| instance.terminate(output, recurse, ledger));
@@ -145,7 +151,7 @@ impl Partition {
         }
     }
 
-    fn show(&mut self, request: RequestId, birth: Birth, reply: impl FnOnce(&Instance) -> Reply) {
+    pub(super) fn show(&mut self, request: RequestId, birth: Birth, reply: impl FnOnce(&Instance) -> Reply) {
         let instance = &self.instances[&birth];
         let (reply, touched) = (reply(instance), instance.touched);
         self.reply_when_durable(Effect::Reply(request, reply), touched);

@@ -1,6 +1,7 @@
 //! Which instances are in memory: loading them when they are touched, and letting them go once all
 //! that they are is in the tables and nobody has touched them for a while.
 
+use super::returns::Return;
 use super::{Effect, Input, Partition};
 use crate::checkpoint::Image;
 use crate::ids::{Birth, InstanceId, Position};
@@ -17,6 +18,8 @@ pub(super) enum Deferred {
     Input(Input),
     /// A timer is due.
     Due(Birth, u64),
+    /// A dispatch counts against a task.
+    Lost(super::ledger::Out, super::Lost),
     /// The pause of an item that came back is over.
     Offer(crate::dispatch::Item),
     /// The worker has had its time to answer a termination.
@@ -188,8 +191,10 @@ impl Partition {
             Deferred::Input(Input::Request(id, request)) => self.request(id, request),
             Deferred::Input(Input::Answer(worker, answer)) => self.answer(worker, answer),
             Deferred::Input(Input::Granted(grant)) => self.granted(grant),
+            Deferred::Input(Input::Oversized(item, bytes, limit)) => self.fail_oversized(item, bytes, limit),
             Deferred::Input(_) => unreachable!("only inputs about one instance wait for it"),
             Deferred::Due(birth, number) => self.fire(birth, number),
+            Deferred::Lost(out, lost) => self.take_back(out, Return::Lost(lost)),
             Deferred::Offer(item) => self.offer_again(item),
             Deferred::Terminate(birth) => self.end_unanswered(birth),
             Deferred::Pump(pair) => self.pump(pair),

@@ -15,6 +15,7 @@ mod determinism;
 mod durability;
 mod episodes;
 mod events;
+mod held;
 mod hub_named;
 mod limits;
 mod long;

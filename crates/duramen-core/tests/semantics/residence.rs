@@ -208,6 +208,7 @@ fn a_hundred_thousand_ready_instances_are_not_loaded() {
         name: "Wait".into(),
         version: None,
         terminating: n.is_multiple_of(10_000),
+        held: None,
     };
     let outstanding = Outstanding { ready: (1..=100_000).map(ready).collect(), ..Outstanding::default() };
     let config = Config {

@@ -125,8 +125,13 @@ fn storm(seed: u64, mode: Mode) {
                         let room = 1 + dice.roll(4) as usize;
                         let in_process = worker != WORKERS[2] && dice.roll(2) == 0;
                         let sessions = in_process || worker == WORKERS[1];
-                        let announcement =
-                            Announcement { in_process, sessions, orchestrators: room, activities: room, filters: None };
+                        let announcement = Announcement {
+                            in_process,
+                            sessions,
+                            orchestrators: room,
+                            activities: room,
+                            ..Announcement::default()
+                        };
                         hub.join(worker, announcement);
                     }
                 }

@@ -13,7 +13,7 @@ pub(super) const APPLICATION: i32 = 0x4475_7261;
 
 /// The steps from one version of the schema to the next; the version is how many were taken. A step
 /// is never changed once a version of Duramen has it: what is new is a further step.
-const STEPS: [&str; 1] = [include_str!("schema.sql")];
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 const PAGE_BYTES: i64 = 8_192;
 /// Bytes of the smallest page that SQLite knows.

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use duramen_backend::Damage;
 use duramen_backend::rows::{SlotSet, Standing, TIMER_PAGE};
 use duramen_core::checkpoint::{
-    Arrived, DueTimers, Head, Image, Outstanding, PairMark, Parent, Part, Place, Queued, Ready, Row, Sent, Tail, Task,
-    TaskKey, Timer, TimerKey, TimerPlace, TimerWindow,
+    Arrived, DueTimers, Head, Image, Losses, Outstanding, PairMark, Parent, Part, Place, Queued, Ready, Row, Sent,
+    Tail, Task, TaskKey, Timer, TimerKey, TimerPlace, TimerWindow,
 };
 use duramen_core::ids::{Epoch, Position, Slot, StoreId};
 use prost::Message;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 type Found<T> = Result<T, Trouble>;
@@ -26,9 +27,9 @@ pub(super) const CHUNK: &str =
     "SELECT first, events FROM history WHERE run = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1";
 const ARRIVED: &str = "SELECT event FROM inbox WHERE run = ?1 AND sequence = ?2";
 pub(super) const INBOX: &str = "SELECT sequence, birth, event FROM inbox WHERE run = ?1 ORDER BY sequence";
-const TASK: &str = "SELECT birth, number, run, failed_dispatches, place, name, runs_as, version, execution, event, action \
+const TASK: &str = "SELECT birth, number, run, losses, place, name, runs_as, version, execution, event, action \
      FROM task WHERE birth = ?1 AND number = ?2";
-pub(super) const TASKS: &str = "SELECT birth, number, run, failed_dispatches, place, name, runs_as, version, \
+pub(super) const TASKS: &str = "SELECT birth, number, run, losses, place, name, runs_as, version, \
      execution, event, action FROM task WHERE birth = ?1 ORDER BY number";
 pub(super) const TIMERS: &str =
     "SELECT run, number, birth, due, event_id, exact FROM timer WHERE run = ?1 ORDER BY number";
@@ -36,7 +37,7 @@ pub(super) const DUE: &str = "SELECT run, number, birth, due, event_id, exact FR
      WHERE (due, run, number) > (?1, ?2, ?3) ORDER BY due, run, number";
 pub(super) const WITH_INBOX: &str = "SELECT DISTINCT birth FROM inbox";
 pub(super) const READY: &str = "SELECT run, id, name, version, tail FROM instance WHERE birth = ?1";
-pub(super) const QUEUED: &str = "SELECT task.birth, number, instance.id, task.name, runs_as, action \
+pub(super) const QUEUED: &str = "SELECT task.birth, number, instance.id, task.name, runs_as, action, losses \
      FROM task CROSS JOIN instance ON instance.birth = task.birth ORDER BY task.birth, number";
 pub(super) const OUTBOX: &str =
     "SELECT source, target, sequence, message FROM outbox ORDER BY source, target, sequence";
@@ -175,8 +176,9 @@ fn ready(rows: &Connection, mine: &SlotSet) -> Found<Vec<Ready>> {
         let id: String = row.get(1)?;
         if mine.holds_instance(&id) {
             let (birth, run) = (birth.cast_unsigned(), row.get::<_, i64>(0)?.cast_unsigned());
-            let Tail { terminating, .. } = Tail::decode(row.get_ref(4)?.as_blob()?)?;
-            ready.push(Ready { birth, run, id, name: row.get(2)?, version: row.get(3)?, terminating });
+            let Tail { terminating, losses, .. } = Tail::decode(row.get_ref(4)?.as_blob()?)?;
+            let held = Losses::of_held(losses.as_ref());
+            ready.push(Ready { birth, run, id, name: row.get(2)?, version: row.get(3)?, terminating, held });
         }
     }
     Ok(ready)
@@ -190,7 +192,9 @@ fn queued(rows: &Connection, mine: &SlotSet) -> Found<Vec<Queued>> {
         if mine.holds_instance(row.get_ref(2)?.as_str()?) {
             let key =
                 TaskKey { birth: row.get::<_, i64>(0)?.cast_unsigned(), number: row.get::<_, i64>(1)?.cast_unsigned() };
-            queued.push(Queued { key, id: row.get(2)?, name: row.get(3)?, runs_as: row.get(4)?, action: row.get(5)? });
+            let (id, name, runs_as, action) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
+            let held = Losses::of_held(losses_of(row.get_ref(6)?)?.as_ref());
+            queued.push(Queued { key, id, name, runs_as, action, held });
         }
     }
     Ok(queued)
@@ -275,13 +279,17 @@ fn task_of(row: &rusqlite::Row<'_>) -> Found<Task> {
         run: row.get::<_, i64>(2)?.cast_unsigned(),
         execution_id: row.get(8)?,
         event: Some(place.into()),
-        failed_dispatches: row.get(3)?,
+        losses: losses_of(row.get_ref(3)?)?,
         version: row.get(7)?,
         name: row.get(5)?,
         runs_as: row.get(6)?,
         again: false,
         action: row.get(10)?,
     })
+}
+
+fn losses_of(value: ValueRef<'_>) -> Found<Option<Losses>> {
+    Ok(value.as_blob_or_null()?.map(Losses::decode).transpose()?)
 }
 
 fn timer_of(row: &rusqlite::Row<'_>) -> Found<Timer> {

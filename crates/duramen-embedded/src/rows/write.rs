@@ -9,8 +9,9 @@ use super::pace::{Pacer, Pacing};
 use bytes::Bytes;
 use duramen_backend::Damage;
 use duramen_backend::rows::{Changes, InstanceChange, InstanceWrite, RowChange, RunChange, Standing};
-use duramen_core::checkpoint::{CustomStatus, Head, Part, Place, Tail, Task, TaskKey, Timer};
+use duramen_core::checkpoint::{CustomStatus, Head, Losses, Part, Place, Tail, Task, TaskKey, Timer};
 use duramen_core::time::Time;
+use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::BTreeMap;
 
@@ -273,7 +274,7 @@ impl Settle<'_> {
                     key[0],
                     key[1],
                     task.run.cast_signed(),
-                    task.failed_dispatches,
+                    task.losses.as_ref().map_or(0, |losses| losses.all.len()) as i64,
                     place,
                     task.name,
                     task.runs_as,
@@ -281,6 +282,8 @@ impl Settle<'_> {
                     task.execution_id,
                     event,
                     task.action,
+                    optional_stamp(task.losses.as_ref().and_then(|losses| losses.held)),
+                    task.losses.as_ref().map(Losses::encode_to_vec),
                 ],
             );
             match outcome {
@@ -364,9 +367,10 @@ impl Settle<'_> {
 
 pub(super) const HISTORY_END: &str = "SELECT first + count FROM history WHERE run = ?1 ORDER BY first DESC LIMIT 1";
 const NEW_TASK: &str = "INSERT INTO task (birth, number, run, failed_dispatches, place, name, runs_as, version, \
-     execution, event, action) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+     execution, event, action, held, losses) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 const REPLACED_TASK: &str = "UPDATE task SET run = ?3, failed_dispatches = ?4, place = ?5, name = ?6, \
-     runs_as = ?7, version = ?8, execution = ?9, event = ?10, action = ?11 WHERE birth = ?1 AND number = ?2";
+     runs_as = ?7, version = ?8, execution = ?9, event = ?10, action = ?11, held = ?12, losses = ?13 \
+     WHERE birth = ?1 AND number = ?2";
 const NEW_TIMER: &str = "INSERT INTO timer (run, number, birth, due, event_id, exact) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const REPLACED_TIMER: &str =
     "UPDATE timer SET birth = ?3, due = ?4, event_id = ?5, exact = ?6 WHERE run = ?1 AND number = ?2";

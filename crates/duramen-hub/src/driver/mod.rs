@@ -3,6 +3,7 @@
 //! A visit is a few turns. A turn takes what has arrived, lets the core work on it, lets out what may
 //! leave, and writes what has to be written.
 
+mod operator;
 mod pending;
 mod retain;
 mod route;

@@ -66,6 +66,7 @@ impl Driver {
                     self.dispatcher.handed(worker, &item);
                     self.workers.give(worker, item);
                 }
+                Effect::Counted(counted) => super::operator::log(&counted),
                 Effect::EndSession(worker, run) => self.workers.end_session(worker, run),
                 Effect::Message(mark, message) => {
                     let to = self.owner_of_slot(mark.target);

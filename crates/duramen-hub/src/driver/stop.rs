@@ -100,6 +100,11 @@ pub(super) fn refuse(reason: &HubError, incoming: Incoming) {
         Incoming::Shutdown(_, done) => {
             let _ = done.send(ended(reason));
         }
+        Incoming::Held(_, _, reply) => {
+            let _ = reply.send(Reply::Refused(reason.later()));
+        }
+        // Whoever looks hears that there is nobody to ask.
+        Incoming::Drain(..) | Incoming::Look(_) => {}
         Incoming::Cancelled(_) | Incoming::Answer(..) | Incoming::Sent(..) | Incoming::Left(_) => {}
         Incoming::Bare(bare) => {
             let _ = bare.token.send(None);

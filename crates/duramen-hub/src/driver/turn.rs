@@ -35,6 +35,7 @@ impl Driver {
         self.feed(shared);
         self.tick(shared);
         self.grant(shared);
+        self.let_drained_go(shared);
         self.release();
         self.write(shared);
         self.stop_when_drained(shared);
@@ -171,22 +172,24 @@ impl Driver {
                 shared.backend.query(search.id, search.query);
             }
             Incoming::Answer(worker, answer) => {
+                if let Answer::Abandoned(..) = &answer {
+                    self.workers.gave_back(worker);
+                }
                 self.dispatcher.answered(worker, &answer);
                 self.answered(shared, worker, answer);
             }
             Incoming::Bare(bare) => self.answered_bare(shared, *bare),
             Incoming::Sent(worker, kind, items) => self.dispatcher.sent(worker, kind, items),
             Incoming::Joined(worker, link, announcement) => {
+                self.workers.joined(worker, link, announcement.in_process, self.now);
                 self.dispatcher.join(worker, announcement);
-                self.workers.joined(worker, link);
             }
-            Incoming::Left(worker) => {
-                if self.workers.left(worker) {
-                    self.dispatcher.leave(worker, self.now);
-                    for at in 0..self.slices.len() {
-                        self.handle(shared, at, Input::WorkerGone(worker));
-                    }
-                }
+            Incoming::Left(worker) => self.worker_gone(shared, worker),
+            Incoming::Drain(worker, told) => self.drain_worker(worker, told),
+            Incoming::Look(look) => self.look(look),
+            Incoming::Held(at, id, reply) => {
+                self.pending.asked(id, at, false, reply);
+                self.handle(shared, at, Input::ShowHeld(id));
             }
             Incoming::Shutdown(patience, done) => self.drain(patience, done),
         }
@@ -248,6 +251,7 @@ impl Driver {
         loop {
             let mut grants = std::mem::take(&mut self.spare.grants);
             self.dispatcher.grants(self.now, &mut grants);
+            self.see_to_oversized(shared);
             let granted = !grants.is_empty();
             for (partition, grant) in grants.drain(..) {
                 self.workers.granted(grant.worker);
@@ -332,7 +336,8 @@ fn takes_space(request: &Request) -> bool {
         | Request::Purge(_)
         | Request::Get(_)
         | Request::Wait(_)
-        | Request::History(_) => false,
+        | Request::History(_)
+        | Request::Decide { .. } => false,
     }
 }
 
@@ -349,6 +354,7 @@ pub(super) fn target(request: &Request) -> &str {
         | Request::Terminate { id, .. }
         | Request::End { id, .. }
         | Request::Rewind { id, .. }
-        | Request::Restart { id, .. } => id.as_str(),
+        | Request::Restart { id, .. }
+        | Request::Decide { id, .. } => id.as_str(),
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::attachment::WorkerLink;
 use duramen_core::ids::Run;
+use duramen_core::partition::Departure;
+use duramen_core::time::Time;
 use duramen_core::work::{WorkItem, WorkerId};
 use std::collections::BTreeMap;
 
@@ -15,16 +17,54 @@ struct Worker {
     items: Vec<WorkItem>,
     /// Items that it was granted and has not answered.
     busy: usize,
+    in_process: bool,
+    draining: bool,
+    since: Time,
+    given_back: u64,
 }
 
 impl Workers {
-    pub(super) fn joined(&mut self, id: WorkerId, link: Box<dyn WorkerLink>) {
-        self.connected.insert(id, Worker { link, items: Vec::new(), busy: 0 });
+    pub(super) fn joined(&mut self, id: WorkerId, link: Box<dyn WorkerLink>, in_process: bool, since: Time) {
+        let worker = Worker { link, items: Vec::new(), busy: 0, in_process, draining: false, since, given_back: 0 };
+        self.connected.insert(id, worker);
     }
 
-    /// Whether it had been there.
-    pub(super) fn left(&mut self, id: WorkerId) -> bool {
-        self.connected.remove(&id).is_some()
+    /// How it went, if it had been there. One of this process is stopped by the program that it is part of.
+    pub(super) fn left(&mut self, id: WorkerId) -> Option<Departure> {
+        let worker = self.connected.remove(&id)?;
+        Some(if worker.in_process || worker.draining { Departure::Left } else { Departure::Lost })
+    }
+
+    /// It is to be given nothing more.
+    pub(super) fn drain(&mut self, id: WorkerId) {
+        if let Some(worker) = self.connected.get_mut(&id) {
+            worker.draining = true;
+        }
+    }
+
+    /// Workers that are being drained and have nothing left.
+    pub(super) fn drained(&self) -> Vec<WorkerId> {
+        let done = self.connected.iter().filter(|(_, worker)| worker.draining && worker.busy == 0);
+        done.map(|(id, _)| *id).collect()
+    }
+
+    /// Tells a worker that it is drained.
+    pub(super) fn tell_drained(&self, id: WorkerId) {
+        if let Some(worker) = self.connected.get(&id) {
+            worker.link.drained();
+        }
+    }
+
+    /// It has given an item back.
+    pub(super) fn gave_back(&mut self, id: WorkerId) {
+        if let Some(worker) = self.connected.get_mut(&id) {
+            worker.given_back += 1;
+        }
+    }
+
+    /// When a worker came, and how many items it has given back.
+    pub(super) fn record(&self, id: WorkerId) -> Option<(Time, u64)> {
+        self.connected.get(&id).map(|worker| (worker.since, worker.given_back))
     }
 
     /// An item will go to it.

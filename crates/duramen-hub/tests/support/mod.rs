@@ -128,6 +128,10 @@ impl WorkerLink for Link {
         let _ = self.ended.send(run);
     }
 
+    fn drained(&self) {
+        self.closed("drained");
+    }
+
     fn closed(&self, reason: &str) {
         let _ = self.closed.send(reason.to_owned());
         let _ = self.to.send(Told::Stop);
@@ -141,8 +145,13 @@ impl Worker {
         let (closed, why) = channel();
         let (keep, kept) = channel();
         let (end, ended) = channel();
-        let announcement =
-            Announcement { in_process, sessions: in_process, orchestrators: room, activities: room, filters: None };
+        let announcement = Announcement {
+            in_process,
+            sessions: in_process,
+            orchestrators: room,
+            activities: room,
+            ..Announcement::default()
+        };
         let attachment = Arc::new(hub.attach(Box::new(Link { to: to.clone(), closed, ended: end }), announcement));
         let answers = Arc::clone(&attachment);
         std::thread::spawn(move || work(&answers, &items, &keep, script));

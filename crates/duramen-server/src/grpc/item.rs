@@ -11,8 +11,8 @@ use duramen_proto::{ActivityRequest, Duration, HistoryEvent, OrchestrationInstan
 use prost::Message as _;
 use std::collections::BTreeMap;
 
-/// Bytes of past events above which a worker that streams histories fetches them.
-const STREAMED_BYTES: usize = 1 << 20;
+/// Bytes of events above which a worker that streams histories fetches the past ones.
+pub(super) const STREAMED_BYTES: usize = 1 << 20;
 
 /// An item ready to be sent.
 pub(super) struct Parcel {
@@ -24,8 +24,8 @@ pub(super) struct Parcel {
 /// What a worker can do with an item.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Abilities {
-    /// It fetches long histories.
-    pub(super) streams_history: bool,
+    /// It fetches histories, if an item has more bytes than this.
+    pub(super) streams_above: Option<usize>,
     /// It is one of Duramen's: it keeps sessions, and receives messages of any size.
     pub(super) sessions: bool,
 }
@@ -43,7 +43,8 @@ pub(super) fn parcel(item: WorkItem, can: Abilities) -> Parcel {
 fn orchestrator(work: OrchestratorWork, can: Abilities) -> (WorkRequest, Option<Vec<Bytes>>) {
     let properties = if can.sessions { properties(&work) } else { BTreeMap::new() };
     let mut past_events = work.past.unwrap_or_default();
-    let streamed = can.streams_history && past_events.iter().map(Bytes::len).sum::<usize>() > STREAMED_BYTES;
+    let bytes = past_events.iter().chain(&work.new).map(Bytes::len).sum::<usize>();
+    let streamed = !past_events.is_empty() && can.streams_above.is_some_and(|most| bytes > most);
     let past = streamed.then(|| std::mem::take(&mut past_events));
     let request = raw::OrchestratorRequest {
         instance_id: work.instance.to_string(),

@@ -1,14 +1,16 @@
 //! StartInstance and RestartInstance.
 
+use super::call;
 use super::service::Service;
 use super::status::not;
-use duramen_core::extension::{ATTACH, ATTACH_ANY, ATTACHED, BIRTH, ON_EXISTING};
+use duramen_core::extension::{ATTACH, ATTACH_ANY, ATTACHED, BIRTH, DELAY, ON_EXISTING};
 use duramen_core::ids::{Birth, InstanceId};
 use duramen_core::request::{OnExisting, Reply, Request as Ask, Start};
 use duramen_proto::{
     CreateInstanceRequest, CreateInstanceResponse, OrchestrationIdReusePolicy, RestartInstanceRequest,
     RestartInstanceResponse,
 };
+use std::time::Duration;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status};
 
@@ -25,6 +27,9 @@ impl Service {
             request.instance_id = random_id();
         }
         request.execution_id = request.execution_id.filter(|id| !id.is_empty());
+        if let Some(delay) = call::number(&metadata, DELAY) {
+            request.scheduled_start_timestamp = Some(desk.hub.now().plus(Duration::from_nanos(delay)).into());
+        }
         match desk.hub.request(Ask::Start(Box::new(Start { request, fresh, on_existing }))).await {
             Reply::Started { id, birth, attached } => {
                 Ok(started(CreateInstanceResponse { instance_id: id.to_string() }, birth, attached))

@@ -47,7 +47,12 @@ pub(super) fn no_hub(error: HubsError) -> Status {
 pub(super) fn not(reply: Reply) -> Status {
     match reply {
         Reply::Refused(refusal) => refused(refusal),
-        Reply::Started { .. } | Reply::State(_) | Reply::Done | Reply::Purged(_) | Reply::History(_) => {
+        Reply::Started { .. }
+        | Reply::State(_)
+        | Reply::Done
+        | Reply::Purged(_)
+        | Reply::History(_)
+        | Reply::Held(_) => {
             tracing::error!(?reply, "the hub gave an answer to another question");
             Status::internal("the hub gave an answer to another question; please report it")
         }

@@ -7,7 +7,7 @@ use super::item::{self, Abilities};
 use super::parts::Parts;
 use duramen_core::ids::Run;
 use duramen_core::limits::SEND_WINDOW;
-use duramen_core::work::{Announcement, Answer, Work, WorkItem, WorkKind, WorkerId};
+use duramen_core::work::{Announcement, Answer, ItemBytes, Work, WorkItem, WorkKind, WorkerId};
 use duramen_hub::{Attachment, WorkerLink};
 use duramen_proto::HealthPing;
 use duramen_proto::raw::{self, WorkRequest};
@@ -36,6 +36,8 @@ pub(super) struct WorkerStream {
 
 enum Sent {
     Work(WorkItem),
+    /// The worker was drained: the stream ends well.
+    Drained,
     /// The hub sends nothing more, for this reason.
     Closed(String),
 }
@@ -94,6 +96,10 @@ impl WorkerLink for Link {
 
     /// The protocol has no word for it. A session that has ended is never named again, and goes in time.
     fn end_session(&self, _: Run) {}
+
+    fn drained(&self) {
+        let _ = self.stream.queue.send(Sent::Drained);
+    }
 
     fn closed(&self, reason: &str) {
         let _ = self.stream.queue.send(Sent::Closed(reason.to_owned()));
@@ -162,20 +168,38 @@ impl Items {
         }
     }
 
-    /// The message for an item, or nothing if it does not fit: then it is given back, later and later.
+    /// The message for an item, or nothing if it does not fit: then it waits for a worker that takes it.
     fn message(&self, item: WorkItem) -> Option<raw::WorkItem> {
-        let (token, instance) = (item.token, instance(&item.work).to_string());
+        let (token, instance, kind) = (item.token, instance(&item.work).to_string(), item.work.kind());
         let parcel = item::parcel(item, self.stream.can);
-        let bytes = parcel.message.encoded_len();
-        if bytes > self.options.inline_item_bytes && !self.stream.can.sessions {
-            let limit = self.options.inline_item_bytes;
-            let reason = format!("it has {bytes} bytes, and this worker takes {limit} at most in one message");
-            tracing::warn!(instance, worker = self.stream.name, "a work item waits for another worker: {reason}");
-            self.desk.answer(token, Answer::Abandoned(token, reason));
-            return None;
-        }
-        if bytes > self.options.inline_item_bytes / 2 && !self.stream.can.sessions {
-            tracing::info!(instance, bytes, "a work item is over half of what goes to a worker in one message");
+        if !self.stream.can.sessions {
+            let (bytes, limit) = (parcel.message.encoded_len(), self.options.inline_item_bytes);
+            if bytes > limit {
+                tracing::warn!(
+                    instance,
+                    worker = self.stream.name,
+                    bytes,
+                    limit,
+                    "a work item is too large for a worker"
+                );
+                let seen = match kind {
+                    WorkKind::Orchestrator if self.stream.can.streams_above.is_some() => {
+                        ItemBytes { whole: 0, bare: bytes }
+                    }
+                    WorkKind::Orchestrator => ItemBytes { whole: bytes, bare: 0 },
+                    WorkKind::Activity => ItemBytes { whole: bytes, bare: bytes },
+                };
+                self.desk.answer(token, Answer::TooLarge(token, seen));
+                return None;
+            }
+            if bytes > limit / 2 {
+                tracing::info!(
+                    instance,
+                    bytes,
+                    limit,
+                    "a work item is over half of what goes to a worker in one message"
+                );
+            }
         }
         if let (Some(events), Some(WorkRequest::OrchestratorRequest(request))) = (parcel.past, &parcel.message.request)
         {
@@ -209,6 +233,10 @@ impl Stream for Items {
                         this.ping.as_mut().reset(Instant::now() + this.options.ping_every);
                         return Poll::Ready(Some(Ok(message)));
                     }
+                }
+                Some(Sent::Drained) => {
+                    this.ended = true;
+                    return Poll::Ready(None);
                 }
                 Some(Sent::Closed(reason)) => {
                     this.ended = true;

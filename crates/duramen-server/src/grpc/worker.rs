@@ -2,7 +2,7 @@
 
 use super::call;
 use super::desk::parse;
-use super::item::Abilities;
+use super::item::{Abilities, STREAMED_BYTES};
 use super::parts::is_whole;
 use super::service::Service;
 use super::stream::{Arrival, Items};
@@ -22,13 +22,18 @@ impl Service {
         let sessions = request.metadata().contains_key(extension::KEEPS_SESSIONS);
         let asked = request.into_inner();
         let streams_history = asked.capabilities().any(|can| can == WorkerCapability::HistoryStreaming);
-        let can = Abilities { streams_history, sessions };
+        // Framing comes on top, and is far less than half of it.
+        let streams_above = streams_history.then_some(STREAMED_BYTES.min(self.options.inline_item_bytes / 2));
+        let can = Abilities { streams_above, sessions };
         let announcement = Announcement {
             in_process: false,
             sessions: can.sessions,
             orchestrators: room(asked.max_concurrent_orchestration_work_items),
             activities: room(asked.max_concurrent_activity_work_items),
             filters: asked.work_item_filters.map(filters),
+            name: name.as_str().into(),
+            item_bytes: (!can.sessions).then_some(self.options.inline_item_bytes),
+            streams_history,
         };
         let items = Items::connect(Arc::clone(&desk), Arrival { name, can, announcement }, self.options.clone());
         connection.joined(items.stream(), &desk);

@@ -5,7 +5,12 @@
 //! | `/` | what is where, as text |
 //! | `/healthz` | 200 while the process is alive |
 //! | `/readyz` | 200 while every hub that is in use is open and its store has space, 503 otherwise, with the state of each |
+//! | `/hubs/{hub}/workers`, `queues`, `unroutable`, `held` | what the operator of a hub sees |
+//! | `POST /hubs/{hub}/held/{instance}/{item}/retry`, `fail` | what the operator decides about a held item |
+//! | `POST /hubs/{hub}/workers/{id}/drain` | drains a worker |
 
+mod error;
+mod operator;
 mod ready;
 
 use crate::Hubs;
@@ -20,6 +25,7 @@ pub fn routes(hubs: Hubs, front_page: String) -> Router {
         .route("/", get(move || async { front_page }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready::ready))
+        .merge(operator::routes())
         .fallback(nothing_there)
         .method_not_allowed_fallback(wrong_method)
         .with_state(hubs)
@@ -31,6 +37,9 @@ async fn nothing_there(uri: Uri) -> Response {
 }
 
 async fn wrong_method(uri: Uri) -> Response {
-    let text = format!("{} is only to be read: use GET\n", uri.path());
+    let text = match uri.path().starts_with("/hubs/") && uri.path().split('/').count() > 4 {
+        true => format!("{} is only to be told: use POST\n", uri.path()),
+        false => format!("{} is only to be read: use GET\n", uri.path()),
+    };
     (StatusCode::METHOD_NOT_ALLOWED, text).into_response()
 }

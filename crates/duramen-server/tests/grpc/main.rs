@@ -4,6 +4,7 @@
 mod answers;
 mod clients;
 mod lists;
+mod operating;
 mod starting;
 mod support;
 mod workers;

@@ -37,10 +37,11 @@ pub use wait::WaitForInstance;
 use crate::remote::Remote;
 use duramen_backend::Query;
 pub use duramen_core::request::{OnExisting, Purged, Refusal};
-use duramen_core::request::{Reply, Request};
+use duramen_core::request::{Reply, Request, Start};
 use duramen_core::time::Time;
 #[cfg(feature = "hub")]
 use duramen_hub::Hub;
+use std::time::Duration;
 
 /// Talks to a task hub.
 #[derive(Clone, Debug)]
@@ -76,7 +77,10 @@ impl Client {
             #[cfg(feature = "hub")]
             Way::Local(hub) => hub.now(),
             #[cfg(feature = "remote")]
-            Way::Remote(_) => StartTime::from(std::time::SystemTime::now()).after(Time::EPOCH),
+            Way::Remote(_) => {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                Time::EPOCH.plus(since.unwrap_or_default())
+            }
         }
     }
 
@@ -91,6 +95,22 @@ impl Client {
         match reply {
             Reply::Refused(refusal) => Err(ClientError::Refused(refusal)),
             reply => Ok(reply),
+        }
+    }
+
+    /// Starts an instance which begins so long after the hub's now.
+    async fn start_after(&self, start: Start, delay: Option<Duration>) -> Result<Reply, ClientError> {
+        match &self.way {
+            #[cfg(feature = "hub")]
+            Way::Local(hub) => {
+                let mut start = Box::new(start);
+                if let Some(delay) = delay {
+                    start.request.scheduled_start_timestamp = Some(hub.now().plus(delay).into());
+                }
+                self.request(Request::Start(start)).await
+            }
+            #[cfg(feature = "remote")]
+            Way::Remote(remote) => remote.start(start, delay).await,
         }
     }
 

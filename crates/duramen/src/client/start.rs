@@ -2,7 +2,7 @@
 
 use super::{Client, ClientError, Handle, out_of_place};
 use crate::OrchestratorCallee;
-use duramen_core::request::{OnExisting, Reply, Request, Start};
+use duramen_core::request::{OnExisting, Reply, Start};
 use duramen_core::time::Time;
 use duramen_proto::{CreateInstanceRequest, Timestamp};
 use std::future::{Future, IntoFuture};
@@ -34,15 +34,6 @@ impl From<SystemTime> for StartTime {
 impl From<Duration> for StartTime {
     fn from(pause: Duration) -> Self {
         Self::In(pause)
-    }
-}
-
-impl StartTime {
-    pub(super) fn after(self, now: Time) -> Time {
-        match self {
-            Self::At(time) => time,
-            Self::In(pause) => now.plus(pause),
-        }
     }
 }
 
@@ -112,16 +103,21 @@ impl<O> StartOrchestration<O> {
 
     async fn begin(mut self) -> Result<Handle<O>, ClientError> {
         self.request.input = self.input?;
-        let now = self.client.now();
-        let at = self.at.map(|at| at.after(now));
-        self.request.scheduled_start_timestamp = at.map(Timestamp::from);
-        self.request.request_time = Some(now.into());
+        let delay = match self.at {
+            Some(StartTime::At(time)) => {
+                self.request.scheduled_start_timestamp = Some(Timestamp::from(time));
+                None
+            }
+            Some(StartTime::In(pause)) => Some(pause),
+            None => None,
+        };
+        self.request.request_time = Some(self.client.now().into());
         let fresh = self.request.instance_id.is_empty();
         if fresh {
             self.request.instance_id = random_id();
         }
         let start = Start { request: self.request, fresh, on_existing: self.on_existing };
-        match self.client.request(Request::Start(Box::new(start))).await? {
+        match self.client.start_after(start, delay).await? {
             Reply::Started { id, birth, attached } => Ok(Handle::new(self.client, id, birth, attached)),
             other => out_of_place(&other),
         }

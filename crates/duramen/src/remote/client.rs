@@ -1,9 +1,9 @@
 //! What a client asks of a hub about one instance, as calls of the protocol.
 
-use super::repeat::Doubt;
+use super::repeat::Broken;
 use super::{Calls, Remote};
 use crate::client::{ClientError, OnExisting, Refusal};
-use duramen_core::extension::{ATTACH, ATTACH_ANY, ATTACHED, BIRTH, ON_EXISTING, TIMEOUT};
+use duramen_core::extension::{ATTACH, ATTACH_ANY, ATTACHED, BIRTH, DELAY, ON_EXISTING, TIMEOUT};
 use duramen_core::ids::{Birth, InstanceId, Run};
 use duramen_core::request::{Reply, Request, Start, Until, Wait};
 use duramen_proto as proto;
@@ -30,7 +30,7 @@ impl Remote {
     /// something is not, but for starts that may be repeated.
     pub(crate) async fn request(&self, request: Request) -> Result<Reply, ClientError> {
         match request {
-            Request::Start(start) => self.start(*start).await,
+            Request::Start(start) => self.start(*start, None).await,
             Request::Get(id) => self.get(id).await,
             Request::Wait(wait) => self.wait(wait).await,
             Request::History(id) => self.history(id).await,
@@ -38,47 +38,53 @@ impl Remote {
             Request::Raise { id, name, input } => {
                 let what = format!("event {name:?} for instance {:?}", id.as_str());
                 let message = proto::RaiseEventRequest { instance_id: id.to_string(), name, input };
-                self.repeat(Doubt::Tell(&what), None, call!(raise_event, message)).await.map(|_| Reply::Done)
+                self.repeat(Broken::Tell(&what), call!(raise_event, message)).await.map(|_| Reply::Done)
             }
             Request::Suspend { id, reason } => {
                 let message = proto::SuspendRequest { instance_id: id.to_string(), reason };
                 let call = call!(suspend_instance, message);
-                self.repeat(Doubt::Tell(&of("suspension", &id)), None, call).await.map(|_| Reply::Done)
+                self.repeat(Broken::Tell(&of("suspension", &id)), call).await.map(|_| Reply::Done)
             }
             Request::Resume { id, reason } => {
                 let message = proto::ResumeRequest { instance_id: id.to_string(), reason };
                 let call = call!(resume_instance, message);
-                self.repeat(Doubt::Tell(&of("resumption", &id)), None, call).await.map(|_| Reply::Done)
+                self.repeat(Broken::Tell(&of("resumption", &id)), call).await.map(|_| Reply::Done)
             }
             Request::Terminate { id, output, recurse } => {
                 let message = proto::TerminateRequest { instance_id: id.to_string(), output, recursive: recurse };
                 let call = call!(terminate_instance, message);
-                self.repeat(Doubt::Tell(&of("termination", &id)), None, call).await.map(|_| Reply::Done)
+                self.repeat(Broken::Tell(&of("termination", &id)), call).await.map(|_| Reply::Done)
             }
             Request::Rewind { id, reason } => {
                 let message = proto::RewindInstanceRequest { instance_id: id.to_string(), reason };
                 let call = call!(rewind_instance, message);
-                self.repeat(Doubt::Tell(&of("rewind", &id)), None, call).await.map(|_| Reply::Done)
+                self.repeat(Broken::Tell(&of("rewind", &id)), call).await.map(|_| Reply::Done)
             }
-            Request::End { .. } | Request::Purge(_) => unreachable!("a client has no method that asks for this"),
+            Request::End { .. } | Request::Purge(_) | Request::Decide { .. } => {
+                unreachable!("a client has no method that asks for this")
+            }
         }
     }
 
-    async fn start(&self, start: Start) -> Result<Reply, ClientError> {
+    /// Starts an instance; `delay` says how long after the server's now it is to begin.
+    pub(crate) async fn start(&self, start: Start, delay: Option<Duration>) -> Result<Reply, ClientError> {
         let Start { mut request, fresh, on_existing } = start;
         // A start under an id of our own may be repeated: whoever has the id by then is who we have started.
         let said = if fresh { Some(ATTACH_ANY) } else { beside_policy(&on_existing) };
         request.orchestration_id_reuse_policy = policy(on_existing);
         let what = format!("start of {:?} as instance {:?}", request.name, request.instance_id);
-        let doubt = if said == Some(ATTACH_ANY) { Doubt::Repeat } else { Doubt::Tell(&what) };
+        let broken = if said == Some(ATTACH_ANY) { Broken::Again } else { Broken::Tell(&what) };
         let call = |mut calls: Calls| {
             let mut message = tonic::Request::new(request.clone());
             if let Some(said) = said {
                 message.metadata_mut().insert(ON_EXISTING, AsciiMetadataValue::from_static(said));
             }
+            if let Some(delay) = delay {
+                message.metadata_mut().insert(DELAY, number(delay.as_nanos()));
+            }
             async move { calls.start_instance(message).await }
         };
-        let reply = self.repeat(doubt, None, call).await?;
+        let reply = self.repeat(broken, call).await?;
         let attached = !fresh && reply.metadata().contains_key(ATTACHED);
         let birth = birth(reply.metadata())?;
         Ok(Reply::Started { id: InstanceId::new(reply.into_inner().instance_id), birth, attached })
@@ -91,14 +97,14 @@ impl Remote {
             let message = message.clone();
             async move { calls.restart_instance(message).await }
         };
-        let reply = self.repeat(Doubt::Tell(&of("restart", &id)), None, call).await?;
+        let reply = self.repeat(Broken::Tell(&of("restart", &id)), call).await?;
         let birth = birth(reply.metadata())?;
         Ok(Reply::Started { id: InstanceId::new(reply.into_inner().instance_id), birth, attached: false })
     }
 
     async fn get(&self, id: InstanceId) -> Result<Reply, ClientError> {
         let message = proto::GetInstanceRequest { instance_id: id.to_string(), get_inputs_and_outputs: true };
-        self.repeat(Doubt::Repeat, None, call!(get_instance, message)).await.map(state)
+        self.repeat(Broken::Again, call!(get_instance, message)).await.map(state)
     }
 
     /// A wait that breaks off is begun again, for what is left of its time. The hub says when the time is over; the
@@ -107,13 +113,15 @@ impl Remote {
         let Wait { id, birth, until, timeout } = wait;
         let ends = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let message = proto::GetInstanceRequest { instance_id: id.to_string(), get_inputs_and_outputs: true };
+        let mut first = timeout;
         let call = |mut calls: Calls| {
             let mut message = tonic::Request::new(message.clone());
             if let Some(birth) = birth {
                 message.metadata_mut().insert(BIRTH, birth.0.into());
             }
             if let Some(ends) = ends {
-                let left = ends.saturating_duration_since(Instant::now());
+                // To the nanosecond, as long as nothing was in the way.
+                let left = first.take().unwrap_or_else(|| ends.saturating_duration_since(Instant::now()));
                 message.metadata_mut().insert(TIMEOUT, number(left.as_nanos()));
                 message.set_timeout(left.saturating_add(GRACE));
             }
@@ -124,7 +132,7 @@ impl Remote {
                 }
             }
         };
-        match self.repeat(Doubt::Repeat, ends, call).await {
+        match self.repeat(Broken::WaitOn(ends), call).await {
             Ok(reply) => Ok(state(reply.into_inner())),
             Err(ClientError::Unreachable { .. }) if ends.is_some_and(|ends| ends <= Instant::now()) => {
                 Err(Refusal::TimedOut(id.to_string()).into())
@@ -146,7 +154,7 @@ impl Remote {
                 Ok(events)
             }
         };
-        self.repeat(Doubt::Repeat, None, call).await.map(Reply::History)
+        self.repeat(Broken::Again, call).await.map(Reply::History)
     }
 }
 

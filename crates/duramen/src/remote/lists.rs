@@ -1,6 +1,6 @@
 //! Lists, and purges of more than one instance.
 
-use super::repeat::Doubt;
+use super::repeat::Broken;
 use super::{Calls, Remote};
 use crate::client::{ClientError, Cursor, Instance, Page, Purge, Purged, Selection};
 use duramen_backend::Query;
@@ -25,7 +25,7 @@ impl Remote {
             let message = with_filter(message.clone(), query);
             async move { calls.query_instances(message).await }
         };
-        let reply = self.repeat(Doubt::Repeat, None, call).await?;
+        let reply = self.repeat(Broken::Again, call).await?;
         let as_of = reply.metadata().get(AS_OF).and_then(|at| rfc3339::parse(at.to_str().ok()?));
         let reply = reply.into_inner();
         let instances = reply.orchestration_state.into_iter().map(Instance::new).collect();
@@ -69,7 +69,7 @@ impl Remote {
             let message = with_filter(message.clone(), query);
             async move { calls.purge_instances(message).await }
         };
-        let done = self.repeat(Doubt::Tell("purge, a part of which may be done"), None, call).await?.into_inner();
+        let done = self.repeat(Broken::Tell("purge, a part of which may be done"), call).await?.into_inner();
         all.deleted += u64::try_from(done.deleted_instance_count).unwrap_or_default();
         all.complete = done.is_complete.unwrap_or(true);
         (purge.progress)(all.deleted);

@@ -9,14 +9,16 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 use tonic::{Code, ConnectError, Status};
 
-/// A call that lasted this long had a server, so what comes after it is another break.
+/// A wait that lasted this long had a server, so what comes after it is another break.
 const ALIVE: Duration = Duration::from_secs(10);
 
-/// What is done when it is not known whether a call did what it asks for.
+/// What is done when a call breaks off, so that it is not known whether it did what it asks for.
 #[derive(Clone, Copy)]
-pub(super) enum Doubt<'a> {
+pub(super) enum Broken<'a> {
     /// It is made again: done twice is as good as done once.
-    Repeat,
+    Again,
+    /// It is made again, until this time: it may last, and have more than one break.
+    WaitOn(Option<Instant>),
     /// The caller is told. This is what was asked for.
     Tell(&'a str),
 }
@@ -33,36 +35,37 @@ enum Fault {
 
 impl Remote {
     /// Makes a call until it is answered. What was surely not done is tried again for as long as a break is bridged,
-    /// and so is what may be done twice; but not beyond `until`.
+    /// and so is what may be done twice.
     pub(super) async fn repeat<T, F>(
         &self,
-        doubt: Doubt<'_>,
-        until: Option<Instant>,
+        broken: Broken<'_>,
         mut call: impl FnMut(Calls) -> F,
     ) -> Result<T, ClientError>
     where
         F: Future<Output = Result<T, Status>>,
     {
-        let mut broken = Break::begins(self, until);
+        let mut bridge = None;
         loop {
             let begun = Instant::now();
             let status = match call(self.calls()).await {
                 Ok(answer) => return Ok(answer),
                 Err(status) => status,
             };
-            let error = match (self.fault(status), doubt) {
+            let error = match (self.fault(status), broken) {
                 (Fault::Answer(error), _) => return Err(error),
                 (Fault::NotDone(error), _) => error,
-                (Fault::Broken(reason), Doubt::Repeat) => self.unreachable(reason),
-                (Fault::Broken(reason), Doubt::Tell(what)) => {
+                (Fault::Broken(reason), Broken::Again | Broken::WaitOn(_)) => self.unreachable(reason),
+                (Fault::Broken(reason), Broken::Tell(what)) => {
                     let (what, address) = (what.to_owned(), self.address());
                     return Err(ClientError::UnknownOutcome { what, address, reason });
                 }
             };
-            if begun.elapsed() >= ALIVE {
-                broken = Break::begins(self, until);
+            if matches!(broken, Broken::WaitOn(_)) && begun.elapsed() >= ALIVE {
+                bridge = None;
             }
-            let Some(pause) = broken.pause() else { return Err(error) };
+            let Some(pause) = bridge.get_or_insert_with(|| Bridge::over(self, broken)).pause() else {
+                return Err(error);
+            };
             tracing::debug!(%error, ?pause, "a call is made again");
             self.sleep(pause).await;
         }
@@ -97,21 +100,26 @@ fn refusal(status: &Status) -> Option<Refusal> {
     Refusal::from_text(status.metadata().get(REFUSAL)?.to_str().ok()?)
 }
 
-/// A time without a server.
-struct Break {
+/// What is left of a time without a server.
+struct Bridge {
     backoff: Backoff,
-    ends: Instant,
+    /// `None` is never.
+    ends: Option<Instant>,
 }
 
-impl Break {
-    fn begins(remote: &Remote, until: Option<Instant>) -> Self {
-        let bridged = Instant::now() + remote.options().bridge;
-        Self { backoff: remote.backoff(), ends: until.map_or(bridged, |until| until.min(bridged)) }
+impl Bridge {
+    fn over(remote: &Remote, broken: Broken<'_>) -> Self {
+        let bridged = Instant::now().checked_add(remote.options().bridge);
+        let until = match broken {
+            Broken::WaitOn(until) => until,
+            Broken::Again | Broken::Tell(_) => None,
+        };
+        Self { backoff: remote.backoff(), ends: bridged.into_iter().chain(until).min() }
     }
 
     /// How long to wait before the next try; `None` when it is over.
     fn pause(&mut self) -> Option<Duration> {
-        let left = self.ends.saturating_duration_since(Instant::now());
+        let left = self.ends.map_or(Duration::MAX, |ends| ends.saturating_duration_since(Instant::now()));
         (!left.is_zero()).then(|| self.backoff.next().min(left))
     }
 }

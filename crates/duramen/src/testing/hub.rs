@@ -4,7 +4,7 @@ use crate::app::ActivityFn;
 use crate::worker::{Worker, WorkerOptions};
 use crate::{
     Activities, Activity, ActivityCallee, App, Client, DurableError, Error, Orchestrator, OrchestratorCallee, Output,
-    Result, json,
+    Result, RunningWorker, TaskHub, json,
 };
 use duramen_backend::Memory;
 use duramen_hub::{Clock, Hub, Options, VirtualClock};
@@ -23,12 +23,14 @@ pub struct TestHub {
     options: Options,
     worker: WorkerOptions,
     clock: VirtualClock,
+    /// Whether the worker is elsewhere.
+    works_elsewhere: bool,
     running: OnceLock<Running>,
 }
 
 struct Running {
     hub: Hub,
-    _worker: Worker,
+    _worker: Option<Worker>,
 }
 
 impl Default for TestHub {
@@ -47,6 +49,7 @@ impl TestHub {
             // A test that stands in a debugger is not stuck.
             worker: WorkerOptions { stuck_after: Duration::ZERO, ..WorkerOptions::default() },
             clock,
+            works_elsewhere: false,
             running: OnceLock::new(),
         }
     }
@@ -159,6 +162,19 @@ impl TestHub {
         self
     }
 
+    /// Has no worker of its own: [`work_through`](Self::work_through) starts one.
+    #[must_use]
+    pub fn without_worker(mut self) -> Self {
+        self.works_elsewhere = true;
+        self
+    }
+
+    /// Starts a worker with its functions that takes work through a task hub: one that leads to the same hub over a
+    /// server, say.
+    pub async fn work_through(&self, hub: &TaskHub) -> Result<RunningWorker> {
+        hub.run_worker_with(self.app.clone(), self.worker.clone()).await
+    }
+
     /// Starts an orchestrator and waits for its output.
     pub async fn run<C, I, O>(&self, orchestrator: C, input: I) -> Result<O>
     where
@@ -173,6 +189,11 @@ impl TestHub {
         Client::local(self.running().hub.clone())
     }
 
+    /// The hub itself, for what takes one: a server, say.
+    pub fn hub(&self) -> Hub {
+        self.running().hub.clone()
+    }
+
     /// The hub's clock. [`VirtualClock::advance`] moves it by hand.
     pub fn clock(&self) -> &VirtualClock {
         &self.clock
@@ -182,8 +203,11 @@ impl TestHub {
         self.running.get_or_init(|| {
             let runtime = Handle::try_current().expect("a TestHub is used within a tokio runtime (#[tokio::test])");
             let hub = Hub::start(Arc::new(Memory::new()), self.options.clone()).expect("the options are in range");
-            let worker = Worker::start(self.app.clone(), self.worker.clone(), runtime);
-            worker.attach_to(&hub);
+            let worker = (!self.works_elsewhere).then(|| {
+                let worker = Worker::start(self.app.clone(), self.worker.clone(), runtime);
+                worker.attach_to(&hub);
+                worker
+            });
             Running { hub, _worker: worker }
         })
     }

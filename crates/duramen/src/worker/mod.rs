@@ -77,7 +77,7 @@ impl Worker {
     /// Says where answers go; those that are already there go at once. What is given is dropped when
     /// the worker stops: own the hub's attachment in it, and that detaches the worker.
     pub fn attach(&self, send: impl Fn(Vec<Answer>) + Send + Sync + 'static) {
-        self.pool.outbox.attach(false, Box::new(send));
+        self.pool.outbox.attach(false, Box::new(send), None);
     }
 
     /// The same for a hub on a server. An answer is in hand until [`arrivals`](Self::arrivals) is told that it has
@@ -86,7 +86,7 @@ impl Worker {
     pub(crate) fn attach_far(&self, connected: Connected, send: impl Fn(Vec<Answer>) + Send + Sync + 'static) {
         let first = self.connected.set(connected).is_ok();
         assert!(first, "a worker is attached once");
-        self.pool.outbox.attach(true, Box::new(send));
+        self.pool.outbox.attach(true, Box::new(send), None);
     }
 
     /// Who is told that answers have arrived.

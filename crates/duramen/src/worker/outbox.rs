@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 type Send = Box<dyn Fn(Vec<Answer>) + core::marker::Send + Sync>;
+type Tell = Box<dyn Fn() + core::marker::Send + Sync>;
 
 #[derive(Default)]
 pub(crate) struct Outbox {
@@ -21,6 +22,8 @@ pub(crate) struct Outbox {
 #[derive(Default)]
 struct Target {
     send: Option<Arc<Send>>,
+    /// Tells the hub that the worker takes nothing more.
+    drain: Option<Tell>,
     /// Answers from before the attachment was known.
     early: Vec<Answer>,
     /// Whether an answer is in hand until it is said to have arrived.
@@ -29,12 +32,14 @@ struct Target {
 }
 
 impl Outbox {
-    /// Says where answers go. Those that go far are in hand until they have [arrived](Self::arrived).
-    pub(super) fn attach(&self, far: bool, send: Send) {
+    /// Says where answers go. Those that go far are in hand until they have [arrived](Self::arrived). `drain` is told
+    /// when the worker takes nothing more.
+    pub(super) fn attach(&self, far: bool, send: Send, drain: Option<Tell>) {
         let mut target = lock(&self.target);
         if target.closed {
             return;
         }
+        target.drain = drain;
         target.far = far;
         let early = std::mem::take(&mut target.early);
         let send = Arc::new(send);
@@ -55,9 +60,9 @@ impl Outbox {
         let mut target = lock(&self.target);
         target.closed = true;
         target.early.clear();
-        let send = target.send.take();
+        let (send, drain) = (target.send.take(), target.drain.take());
         drop(target);
-        drop(send);
+        drop((send, drain));
     }
 
     /// So many items came.
@@ -116,6 +121,9 @@ impl Outbox {
 
     pub(super) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        if let Some(drain) = &lock(&self.target).drain {
+            drain();
+        }
     }
 
     pub(super) fn is_draining(&self) -> bool {

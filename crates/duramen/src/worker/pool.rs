@@ -87,7 +87,14 @@ impl Pool {
             orchestrators: self.options.orchestrators,
             activities: self.options.activities,
             filters: self.app.filters(),
+            name: self.name(),
+            ..Announcement::default()
         }
+    }
+
+    /// What operators see of the worker.
+    fn name(&self) -> Arc<str> {
+        format!("duramen-rust/{} process {}", env!("CARGO_PKG_VERSION"), std::process::id()).into()
     }
 
     #[cfg(feature = "remote")]

@@ -3,6 +3,7 @@
 use crate::support::{Echo, Server, hub};
 use duramen::{ConnectError, ConnectOptions, TaskHub};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 #[tokio::test]
@@ -33,4 +34,32 @@ async fn who_accepts_and_says_nothing_is_given_up() {
     let options = ConnectOptions { connect_timeout: Duration::from_millis(50), ..ConnectOptions::default() };
     let error = TaskHub::connect_with(&format!("http://{}", silent.local_addr().unwrap()), options).await.unwrap_err();
     assert!(matches!(&error, ConnectError::Unreachable { reason, .. } if reason.contains("50ms")), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_something_else_is_no_server() {
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = other.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = other.accept().await.unwrap();
+        socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        let _ = socket.read_to_end(&mut Vec::new()).await;
+    });
+    let error = TaskHub::connect(&format!("http://{address}")).await.unwrap_err();
+    assert!(matches!(&error, ConnectError::Foreign { .. }), "{error}");
+    assert!(error.to_string().contains("the port"), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_hub_that_cannot_be_is_said_when_connecting() {
+    let (hub, _worker) = hub().await;
+    let server = Server::of(hub).await;
+    for name in ["no name", "x"] {
+        let options = ConnectOptions { task_hub: Some(name.into()), ..ConnectOptions::default() };
+        let error = TaskHub::connect_with(&server.url(), options).await.unwrap_err();
+        assert!(matches!(&error, ConnectError::Refused { reason, .. } if reason.contains(name)), "{error}");
+    }
+    let options = ConnectOptions { task_hub: Some("line\nbreak".into()), ..ConnectOptions::default() };
+    let error = TaskHub::connect_with(&server.url(), options).await.unwrap_err();
+    assert!(matches!(&error, ConnectError::TaskHub { .. }), "{error}");
 }

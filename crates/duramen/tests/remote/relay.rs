@@ -11,7 +11,8 @@ pub(crate) struct Relay {
     open: Arc<Mutex<JoinSet<()>>>,
     /// How many connections there have been.
     made: watch::Receiver<usize>,
-    frozen: watch::Sender<bool>,
+    /// What the server says, and all.
+    frozen: [watch::Sender<bool>; 2],
     accepting: JoinHandle<()>,
 }
 
@@ -21,12 +22,12 @@ impl Relay {
         let address = listener.local_addr().expect("it is bound");
         let open = Arc::<Mutex<JoinSet<()>>>::default();
         let (count, made) = watch::channel(0);
-        let frozen = watch::Sender::new(false);
+        let frozen = [false; 2].map(watch::Sender::new);
         let (connections, freeze) = (Arc::clone(&open), frozen.clone());
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 count.send_modify(|count| *count += 1);
-                let relayed = relay(socket, server, freeze.subscribe());
+                let relayed = relay(socket, server, freeze.each_ref().map(watch::Sender::subscribe));
                 connections.lock().unwrap_or_else(PoisonError::into_inner).spawn(relayed);
             }
         });
@@ -42,10 +43,12 @@ impl Relay {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
-    /// Lets nothing more through on the connections that there are, which stay open. New ones are let through.
-    pub(crate) fn freeze(&self) {
-        self.frozen.send_replace(true);
-        self.frozen.send_replace(false);
+    /// Lets nothing more through on the connections that there are, which stay open; with `heard`, nothing more of what
+    /// the server says. New ones are let through.
+    pub(crate) fn freeze(&self, heard: bool) {
+        let way = &self.frozen[usize::from(!heard)];
+        way.send_replace(true);
+        way.send_replace(false);
     }
 
     /// How many connections there have been.
@@ -60,10 +63,20 @@ impl Drop for Relay {
     }
 }
 
-async fn relay(mut socket: TcpStream, server: SocketAddr, mut frozen: watch::Receiver<bool>) {
+async fn relay(mut socket: TcpStream, server: SocketAddr, [mut muted, mut frozen]: [watch::Receiver<bool>; 2]) {
     let Ok(mut there) = TcpStream::connect(server).await else { return };
+    let ((mut asked, mut told), (mut replies, mut asks)) = (socket.split(), there.split());
+    let there = tokio::io::copy(&mut asked, &mut asks);
+    let back = async {
+        tokio::select! {
+            ended = tokio::io::copy(&mut replies, &mut told) => ended,
+            _ = muted.changed() => std::future::pending().await,
+        }
+    };
     tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut socket, &mut there) => {}
+        // Either side's end is that of both.
+        _ = there => {}
+        _ = back => {}
         _ = frozen.changed() => std::future::pending().await,
     }
 }

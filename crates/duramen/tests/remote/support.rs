@@ -1,52 +1,25 @@
-//! A server of a hub of this process, on a port of its own.
+//! A hub to serve, and what runs in it.
 
 use duramen::TaskHub;
 use duramen::prelude::*;
 use duramen_backend::Memory;
 use duramen_hub::{Hub, Options};
-use duramen_server::{GrpcOptions, GrpcServer, Hubs, HubsOptions, OpenHub};
-use std::net::SocketAddr;
+use duramen_server::GrpcOptions;
 use std::sync::Arc;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use std::time::Duration;
 
-/// A server; when it is dropped, its connections break.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
-    serving: JoinHandle<()>,
-}
+pub(crate) use crate::server::Server;
 
 impl Server {
-    pub(crate) async fn of(hub: Hub) -> Self {
-        Self::at("127.0.0.1:0", hub).await
-    }
-
     pub(crate) async fn at(address: &str, hub: Hub) -> Self {
         Self::with(address, hub, GrpcOptions::default()).await
     }
 
-    pub(crate) async fn with(address: &str, hub: Hub, options: GrpcOptions) -> Self {
-        let hubs = Hubs::new(HubsOptions::default(), move |_| {
-            let hub = OpenHub::from(hub.clone());
-            Box::pin(async move { Ok(hub) })
-        });
-        let listener = TcpListener::bind(address).await.expect("the port is free");
-        let address = listener.local_addr().expect("it is bound");
-        let server = GrpcServer::new(hubs, options);
-        let serving = tokio::spawn(async move {
-            server.serve(listener, std::future::pending()).await.expect("it serves");
-        });
-        Self { address, serving }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.serving.abort();
+    /// Breaks its connections, and returns when its port is free.
+    pub(crate) async fn kill(mut self) {
+        let runtime = self.runtime.take().expect("it runs");
+        let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(10)));
+        ended.await.expect("it ends");
     }
 }
 
@@ -56,6 +29,11 @@ pub(crate) async fn hub() -> (Hub, duramen::RunningWorker) {
     let app = App::new().orchestrator(Echo).orchestrator(WaitForGo);
     let worker = TaskHub::from(hub.clone()).run_worker(app).await.expect("it starts");
     (hub, worker)
+}
+
+/// Fails the test when something does not happen.
+pub(crate) async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future.into_future()).await.expect("it takes no half a minute")
 }
 
 /// Gives back what it was given.

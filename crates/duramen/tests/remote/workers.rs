@@ -194,7 +194,7 @@ async fn a_server_that_is_started_again_has_its_worker_back() {
     while shared.ran.load(Ordering::Relaxed) < 50 {
         tokio::task::yield_now().await;
     }
-    drop(server);
+    server.kill().await;
     first.shutdown(Duration::ZERO).await.unwrap();
     drop(first);
 
@@ -277,7 +277,7 @@ async fn a_shutdown_does_not_wait_for_a_server_that_says_nothing() {
     let worker = hub.run_worker_with(app(&shared), options).await.unwrap();
     hub.client().start(PassesTheGate, 5).await.unwrap();
     shared.begun.take().await;
-    relay.freeze();
+    relay.freeze(false);
     let stopped = tokio::time::timeout(PATIENCE, worker.shutdown()).await;
     stopped.expect("it stops").unwrap_err();
 }

@@ -81,7 +81,7 @@ async fn child_ids(ctx: OrchestrationContext, id: String) -> Result<String> {
 
 #[tokio::test]
 async fn ids_of_children_are_checked_where_they_are_given() {
-    let t = hub().orchestrator(ChildIds);
+    let t = Stage::from(hub().orchestrator(ChildIds));
     let long = "x".repeat(257);
     for (id, problem) in [
         ("", "is empty"),
@@ -101,7 +101,7 @@ async fn ids_of_children_are_checked_where_they_are_given() {
 
 #[tokio::test]
 async fn payloads_have_a_limit_that_is_named() {
-    let t = hub();
+    let t = Stage::from(hub());
     let client = t.client();
     // With its quotes, two bytes too large.
     let large = "x".repeat(PAYLOAD_BYTES);
@@ -154,7 +154,7 @@ async fn answers_much(ctx: OrchestrationContext, how: String) -> Result<String> 
 
 #[tokio::test]
 async fn an_answer_over_the_limit_fails_its_instance_and_names_the_largest_part() {
-    let t = TestHub::new().orchestrator(AnswersMuch);
+    let t = Stage::from(TestHub::new().orchestrator(AnswersMuch));
     for (how, part) in [
         ("returns", "the result of the orchestrator"),
         ("calls", "a call of the activity \"Weigh\""),

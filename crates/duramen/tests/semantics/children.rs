@@ -90,7 +90,7 @@ async fn calls(ctx: OrchestrationContext, (name, id): (String, String)) -> Resul
     })
 }
 
-async fn call(t: &TestHub, name: &str, id: &str) -> String {
+async fn call(t: &Stage, name: &str, id: &str) -> String {
     t.run(Calls, (name.to_string(), id.to_string())).await.unwrap()
 }
 

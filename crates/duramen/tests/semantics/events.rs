@@ -175,7 +175,8 @@ async fn what_was_raised_comes_as_it_is() {
 
 #[tokio::test]
 async fn thousands_of_events_come_in_their_order() {
-    check(
+    // Calls that are under way at the same time have no order on their way to a server.
+    check_here(
         || TestHub::new().orchestrator(ReadsValues),
         async |t| {
             let handle = t.client().start(ReadsValues, 2_500).await.unwrap();

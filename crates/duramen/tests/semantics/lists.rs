@@ -189,7 +189,7 @@ async fn goes_on(ctx: OrchestrationContext, generation: u32) -> Result<()> {
 }
 
 /// All pages of a list, one after the other, with something that is done after each.
-async fn page_by_page(t: &TestHub, filter: Filter, mut between: impl AsyncFnMut()) -> Vec<String> {
+async fn page_by_page(t: &Stage, filter: Filter, mut between: impl AsyncFnMut()) -> Vec<String> {
     let mut seen = Vec::new();
     let mut list = t.client().list(filter.clone()).page_size(2);
     loop {

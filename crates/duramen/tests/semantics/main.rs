@@ -2,9 +2,11 @@
 //! attributes, the client, the real hub on a virtual clock. Sections are those of the feature table, 1.1 to 1.6;
 //! `duramen-core` has the same rows from the hub's side.
 //!
-//! Each scenario runs three times: with sessions in memory, with instances that leave memory whenever they may, and
-//! with several partitions. Those of `reopened` run in a folder that is left and opened again.
+//! Each scenario runs four times: with sessions in memory, with instances that leave memory whenever they may, with
+//! several partitions, and with client and worker connected to a server. Those of `reopened` run in a folder that is left and opened again.
 
+#[path = "../server/mod.rs"]
+mod server;
 mod support;
 
 mod activities;

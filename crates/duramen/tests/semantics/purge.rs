@@ -45,7 +45,7 @@ async fn what_lives_is_not_purged() {
 }
 
 /// Ten that completed, one a day, and one each that failed and was terminated.
-async fn history_of_days(t: &TestHub) -> Result<()> {
+async fn history_of_days(t: &Stage) -> Result<()> {
     let client = t.client();
     for day in 0..10 {
         client.start(Echo, "x").id(format!("day-{day}")).await?.wait().await?;
@@ -153,14 +153,14 @@ fn live(id: &str, below: Vec<Node>) -> Node {
 }
 
 /// Starts a tree, and returns when all of it has been started.
-async fn grow(t: &TestHub, root: Node) {
+async fn grow(t: &Stage, root: Node) {
     let handle = t.client().start(Nest, root.clone()).id(root.id.clone()).await.unwrap();
     handle.started().await.unwrap();
     idle(t).await;
 }
 
 /// The ids of what is there, in order.
-async fn left(t: &TestHub) -> Vec<String> {
+async fn left(t: &Stage) -> Vec<String> {
     let mut ids: Vec<_> =
         t.client().list(Filter::new()).all().await.unwrap().iter().map(|instance| instance.id().to_owned()).collect();
     ids.sort_unstable();
@@ -261,7 +261,7 @@ async fn an_instance_may_stand_below_itself() {
 }
 
 /// Starts so many, one after the other, and waits until they have ended.
-async fn many(t: &TestHub, number: u64) {
+async fn many(t: &Stage, number: u64) {
     for n in 0..number {
         t.client().start(Echo, "x").id(format!("e-{n:03}")).await.unwrap().wait().await.unwrap();
     }
@@ -296,7 +296,8 @@ async fn a_purge_whose_time_is_up_says_so_and_the_next_one_goes_on() {
 
 #[tokio::test]
 async fn progress_is_told_as_it_is_made() {
-    check(hub, async |t| {
+    // A server tells it in other portions.
+    check_here(hub, async |t| {
         many(t, 150).await;
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = Arc::clone(&told);

@@ -18,7 +18,7 @@ fn a_day() -> TestHub {
 }
 
 /// The ids of what is there once everything is done that is due at this time of the clock, in order.
-async fn left(t: &TestHub) -> Vec<String> {
+async fn left(t: &Stage) -> Vec<String> {
     idle(t).await;
     let all = t.client().list(Filter::new()).all().await.unwrap();
     let mut ids: Vec<_> = all.iter().map(|instance| instance.id().to_owned()).collect();
@@ -26,7 +26,7 @@ async fn left(t: &TestHub) -> Vec<String> {
     ids
 }
 
-async fn three(t: &TestHub) {
+async fn three(t: &Stage) {
     let client = t.client();
     client.start(Echo, "x").id("completed").await.unwrap().wait().await.unwrap();
     client.start(Fail, "x").id("failed").await.unwrap().wait().await.unwrap_err();

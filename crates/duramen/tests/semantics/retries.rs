@@ -114,7 +114,7 @@ async fn attempts_and_pauses_are_in_the_history() {
         "#-1 TaskCompleted(2)",
         "#3 ExecutionCompleted(COMPLETED)",
     ];
-    assert_eq!(history(&t, "e").await, expected);
+    assert_eq!(history(&Stage::from(t), "e").await, expected);
 }
 
 #[orchestrator]

@@ -303,7 +303,7 @@ async fn fails_meanwhile(ctx: OrchestrationContext, _: ()) -> Result<(u32, Strin
     Ok((slow.await?, done))
 }
 
-async fn failed_meanwhile(t: &TestHub, world: &World) -> Handle<(u32, String)> {
+async fn failed_meanwhile(t: &Stage, world: &World) -> Handle<(u32, String)> {
     world.broken_again();
     *RUNS.lock().unwrap() = 0;
     let handle = t.client().start(FailsMeanwhile, ()).id("f").await.unwrap();

@@ -108,7 +108,7 @@ async fn a_time_that_has_passed_means_now() {
 }
 
 /// One in each status, under its name.
-async fn one_of_each(t: &TestHub) -> [(&'static str, OrchestrationStatus); 6] {
+async fn one_of_each(t: &Stage) -> [(&'static str, OrchestrationStatus); 6] {
     let client = t.client();
     client.start(WaitForGo, ()).id("pending").at(days(1)).await.unwrap();
     for id in ["running", "suspended", "terminated"] {
@@ -133,7 +133,7 @@ fn is_live(status: OrchestrationStatus) -> bool {
     matches!(status, OrchestrationStatus::Pending | OrchestrationStatus::Running | OrchestrationStatus::Suspended)
 }
 
-fn again(t: &TestHub, id: &str) -> StartOrchestration<String> {
+fn again(t: &Stage, id: &str) -> StartOrchestration<String> {
     t.client().start(Echo, "new").id(id)
 }
 

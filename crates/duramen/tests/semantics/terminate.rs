@@ -18,7 +18,7 @@ async fn tree(ctx: OrchestrationContext, left: u32) -> Result<u64> {
 
 const LEAVES: [&str; 4] = ["t.l.l", "t.l.r", "t.r.l", "t.r.r"];
 
-async fn grown(t: &TestHub) -> Handle<u64> {
+async fn grown(t: &Stage) -> Handle<u64> {
     let handle = t.client().start(Tree, 2).id("t").await.unwrap();
     for leaf in LEAVES {
         t.client().wait_for_start(leaf).await.unwrap();
@@ -127,7 +127,7 @@ async fn events_behind_a_termination_are_gone_with_it() {
 /// A worker that has no time for terminations: its only orchestrator is never let in.
 #[tokio::test]
 async fn one_whose_worker_does_not_answer_is_ended_by_the_hub() {
-    let t = TestHub::new().app(App::new().orchestrator(Echo).only_registered());
+    let t = Stage::from(TestHub::new().app(App::new().orchestrator(Echo).only_registered()));
     let handle: Handle<u64> = t.client().start("WaitForGo", ()).id("w").await.unwrap();
     idle(&t).await;
     assert_eq!(state(&t, "w").await.status(), OrchestrationStatus::Pending, "nobody can run it");

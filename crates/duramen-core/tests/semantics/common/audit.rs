@@ -64,6 +64,14 @@ impl Audit {
                 assert!(updated(image.tail.updated) >= updated(state.last_updated_timestamp), "{state:?} is ahead");
                 assert!(state.completed_timestamp.is_none() || image.tail.completed.is_some(), "{state:?} is ahead");
             }
+            Reply::Held(items) => {
+                if let Some(item) = items.first() {
+                    let image = durable(item.instance.as_str()).expect("the instance of a held item is durable");
+                    let held = image.tasks.iter().map(|task| &task.losses).chain([&image.tail.losses]);
+                    let shown = Some(&item.losses);
+                    assert!(held.into_iter().any(|losses| losses.as_ref() == shown), "{item:?} is ahead of {image:?}");
+                }
+            }
             Reply::History(_) | Reply::State(None) | Reply::Done | Reply::Purged(_) | Reply::Refused(_) => {}
         }
     }

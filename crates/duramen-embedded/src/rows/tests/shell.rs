@@ -10,8 +10,9 @@ use std::process::Command;
 #[test]
 fn the_page_about_the_store_has_the_schema_as_it_is() {
     let page = include_str!("../../../../../docs/store.md");
-    let schema = include_str!("../schema.sql");
-    assert!(page.contains(&format!("```sql\n{schema}```")), "docs/store.md does not have the schema as it is");
+    for step in [include_str!("../schema.sql"), include_str!("../schema-2.sql")] {
+        assert!(page.contains(&format!("```sql\n{step}```")), "docs/store.md does not have the schema as it is");
+    }
 }
 
 /// What the `sqlite3` command prints for a query on a live file.
@@ -41,6 +42,7 @@ fn a_shell_shows_instances_as_text_while_the_store_is_open() {
     deltas.push(delta(Change::Tail(Box::new(sample.image.tail.clone()))));
     let mut ended = Sample::new("order-8", 8);
     deltas.extend([ended.start(Bytes::from_static(b"<null")), ended.end(OrchestrationStatus::Failed, 2_000)].concat());
+    deltas.extend((0..3).flat_map(|_| sample.lose()));
     settle(&rows, 1, deltas).expect("it fits");
 
     let columns = "id, name, version, status, created, updated, completed, parent, tags, custom_status, input, output";
@@ -55,7 +57,8 @@ fn a_shell_shows_instances_as_text_while_the_store_is_open() {
     let of = |sql: &str| shell(&rows, sql).unwrap_or_default();
     assert_eq!(of("SELECT id, first, count FROM histories ORDER BY id"), "order-7|0|2\norder-8|0|1\n");
     assert_eq!(of("SELECT id, sequence, bytes FROM inboxes ORDER BY id"), "order-7|1|5\norder-8|0|5\n");
-    assert_eq!(of("SELECT id, name FROM tasks"), "order-7|Charge\n");
+    let tasks = of("SELECT id, name, failed_dispatches, held FROM tasks");
+    assert_eq!(tasks, "order-7|Charge|3|1970-01-01T00:16:40.000000Z\n");
     assert_eq!(of("SELECT id, due FROM timers"), "order-7|1970-01-01T02:46:40.000000Z\n");
 }
 

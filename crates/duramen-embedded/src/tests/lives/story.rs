@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use duramen_backend::conformance::{Sample, delta};
 use duramen_core::checkpoint::{
-    Change, Checkpoint, Delta, HistoryParts, Outstanding, PairMark, Place, Purged, Queued, RunClosed, Sent, Tail, Task,
-    Text, Timer, TimerPlace,
+    Change, Checkpoint, Delta, HistoryParts, Losses, Outstanding, PairMark, Place, Purged, Queued, RunClosed, Sent,
+    Tail, Task, Text, Timer, TimerPlace,
 };
 use duramen_core::ids::Epoch;
 use duramen_core::time::Time;
@@ -220,9 +220,7 @@ impl<'a> Author<'a> {
     }
 
     fn count_dispatch(&mut self, instance: &mut Instance) -> Vec<Delta> {
-        let Some(task) = instance.sample.image.tasks.last_mut() else { return Vec::new() };
-        task.failed_dispatches += 1;
-        vec![delta(Change::Task(Task { again: true, event: None, ..task.clone() }))]
+        instance.sample.lose()
     }
 
     fn close_one(&mut self, instance: &mut Instance) -> Vec<Delta> {
@@ -303,6 +301,7 @@ impl State {
                 name: task.name.clone(),
                 runs_as: task.runs_as.clone(),
                 action: task.action,
+                held: Losses::of_held(task.losses.as_ref()),
             }));
         }
         for (&(source, target), (sent, open)) in &self.outbox {

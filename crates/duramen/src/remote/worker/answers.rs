@@ -93,6 +93,7 @@ impl Answers {
                 tracing::debug!(instance = item.instance.as_str(), reason, "an item goes back to the server");
                 Some(vec![Message::Abandon(item.kind, item.completion_token)])
             }
+            Answer::TooLarge(..) => unreachable!("only the door of a server says so"),
             Answer::WrittenOff(_) => {
                 // The server counts what is not answered in its time, and not what is given back.
                 self.held.written_off(token);

@@ -54,7 +54,7 @@ async fn a_server_that_falls_silent_is_connected_to_anew() {
     tokio::time::sleep(SILENCE * 2).await;
     assert_eq!(relay.made(), 2, "one of the client, one of the worker");
 
-    relay.freeze();
+    relay.freeze(false);
     assert_eq!(client.start(Echo, "again").await.unwrap().wait().await.unwrap(), "again");
     assert!(relay.made() >= 3);
     relay.cut();

@@ -62,6 +62,34 @@ impl Hub {
         }
     }
 
+    /// What is held in all partitions.
+    pub fn held_items(&mut self) -> Vec<HeldItem> {
+        let mut all = Vec::new();
+        for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
+            let id = RequestId(self.next_request);
+            self.next_request += 1;
+            self.open.insert(id, Request::Get("nobody".into()));
+            self.queue.push_back((partition, Input::ShowHeld(id)));
+            self.run();
+            match self.replies.remove(&id) {
+                Some(Reply::Held(items)) => all.extend(items),
+                other => panic!("{other:?}"),
+            }
+        }
+        all
+    }
+
+    /// The one item that is held.
+    pub fn held_item(&mut self) -> HeldItem {
+        let items = self.held_items();
+        assert_eq!(items.len(), 1, "one item is held: {items:?}");
+        items[0].clone()
+    }
+
+    pub fn decide(&mut self, item: &HeldItem, verdict: Verdict) {
+        self.done(Request::Decide { id: item.instance.clone(), key: item.key, verdict });
+    }
+
     pub fn raise(&mut self, id: &str, name: &str, input: Option<&str>) {
         self.done(Request::Raise { id: id.into(), name: name.into(), input: input.map(Into::into) });
     }

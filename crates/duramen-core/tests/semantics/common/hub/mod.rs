@@ -14,7 +14,7 @@ use duramen_core::checkpoint::{Checkpoint, Image, TimerWindow};
 use duramen_core::dispatch::Dispatcher;
 use duramen_core::ids::{Birth, Epoch, InstanceId, PartitionId, Position, Run, Slot, Token};
 use duramen_core::limits::{OPEN_TURN, Settings};
-use duramen_core::partition::{Config, Effect, Footprint, Input, Partition};
+use duramen_core::partition::{Config, Departure, Effect, Footprint, HeldItem, Input, Partition, Verdict};
 use duramen_core::request::{OnExisting, Refusal, Reply, Request, RequestId, Start, Until, Wait};
 use duramen_core::time::Time;
 use duramen_core::work::{
@@ -138,7 +138,8 @@ const AUDITOR: PartitionId = PartitionId(u32::MAX);
 
 /// A worker in the hub's process, with room for everything.
 pub fn in_process() -> Announcement {
-    Announcement { in_process: true, sessions: true, orchestrators: 1_000, activities: 20_000, filters: None }
+    let (in_process, sessions) = (true, true);
+    Announcement { in_process, sessions, orchestrators: 1_000, activities: 20_000, ..Announcement::default() }
 }
 
 /// The same elsewhere, as most SDKs are.
@@ -316,6 +317,13 @@ impl Hub {
         let mut grants = Vec::new();
         loop {
             self.dispatcher.grants(self.now, &mut grants);
+            for found in self.dispatcher.take_oversized() {
+                if self.settings.fail_oversized {
+                    self.dispatcher.forget_oversized(&found.item);
+                    let input = Input::Oversized(found.item, found.bytes, found.limit);
+                    self.queue.push_back((found.partition, input));
+                }
+            }
             if grants.is_empty() {
                 return;
             }
@@ -407,6 +415,7 @@ impl Hub {
                     self.backend.timers(id, slots, window);
                 }
                 Effect::Offer(offer) => self.dispatcher.offer(id, offer, self.now),
+                Effect::Counted(_) => {}
                 Effect::Work(worker, item) => {
                     self.dispatcher.handed(worker, &item);
                     self.hand_over(worker, item);

@@ -4,9 +4,7 @@ use super::*;
 
 /// Workers elsewhere have answered something under a token before the test begins.
 pub(super) fn show_token(dispatcher: &mut Dispatcher, id: WorkerId) {
-    let none = Token(0);
-    dispatcher.answered(id, &Answer::Orchestrator(none, OrchestratorResponse::default()));
-    dispatcher.answered(id, &Answer::Activity(none, ActivityResponse::default()));
+    dispatcher.answered(id, &Answer::Orchestrator(Token(0), OrchestratorResponse::default()));
 }
 
 impl Hub {
@@ -28,12 +26,30 @@ impl Hub {
         self.run();
     }
 
+    /// All workers are gone, and nobody hears of it: the hub dies at the same moment.
+    pub fn workers_vanish(&mut self) {
+        self.workers.clear();
+        self.jobs.clear();
+        self.held.clear();
+    }
+
+    /// A worker is drained and goes.
+    pub fn drain(&mut self, id: WorkerId) {
+        self.dispatcher.drain(id);
+        self.go(id, Departure::Left);
+    }
+
     pub fn leave(&mut self, id: WorkerId) {
+        let in_process = self.workers.get(&id).is_some_and(|worker| worker.announcement.in_process);
+        self.go(id, if in_process { Departure::Left } else { Departure::Lost });
+    }
+
+    fn go(&mut self, id: WorkerId, departure: Departure) {
         self.workers.remove(&id);
         self.dispatcher.leave(id, self.now);
         self.jobs.retain(|(worker, _)| *worker != id);
         for partition in self.partitions.keys() {
-            self.queue.push_back((*partition, Input::WorkerGone(id)));
+            self.queue.push_back((*partition, Input::WorkerGone(id, departure)));
         }
         self.run();
     }
@@ -84,6 +100,7 @@ impl Hub {
 
     /// Puts an answer into the queue without running the loop.
     pub fn submit_answer(&mut self, worker: WorkerId, answer: Answer) {
+        self.dispatcher.answered(worker, &answer);
         for partition in self.partitions.keys() {
             self.queue.push_back((*partition, Input::Answer(worker, answer.clone())));
         }
