@@ -64,7 +64,7 @@ impl Dispatcher {
     pub fn queue_rows(&self) -> Vec<QueueRow> {
         let mut rows: BTreeMap<_, QueueRow> = BTreeMap::new();
         let aside = self.aside().map(QueueRow::of);
-        for row in self.queues.iter().filter_map(|queue| QueueRow::of_all(queue)).chain(aside) {
+        for row in self.queues.iter().filter_map(QueueRow::of_all).chain(aside) {
             let key = (row.kind, row.name.clone(), row.version.clone());
             rows.entry(key).and_modify(|known| known.add(&row)).or_insert(row);
         }

@@ -7,12 +7,10 @@ use crate::checkpoint::LossCause;
 use crate::dispatch::Item;
 use crate::event;
 use crate::ids::Token;
-use crate::instance::Instance;
 use crate::limits::{FIRST_PAUSE, REDELIVERY_PAUSE};
 use crate::planted::planted;
 use crate::time::Time;
 use crate::work::{ItemBytes, WorkerId};
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
@@ -148,9 +146,8 @@ impl Partition {
                 }
             }
             Item::Task { birth, number, .. } => {
-                let is_open = |instance: &&Box<Instance>| instance.tasks.contains_key(number);
                 let running = self.ledger.running.contains_key(&(*birth, *number));
-                if !running && self.instances.get(birth).as_ref().is_some_and(is_open) {
+                if !running && self.instances.get(birth).is_some_and(|instance| instance.tasks.contains_key(number)) {
                     let failure_details = Some(failure);
                     self.activity_answered(item, ActivityResponse { failure_details, ..ActivityResponse::default() });
                 }

@@ -15,6 +15,11 @@ pub(super) const APPLICATION: i32 = 0x4475_7261;
 /// is never changed once a version of Duramen has it: what is new is a further step.
 const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
 
+/// For each step but the first: what lets a file that has not had it be read as if it had, without changing a byte of
+/// it. A temporary view goes before a table of its name.
+const LOOKS_LIKE: [&str; STEPS.len() - 1] =
+    ["CREATE TEMP VIEW task AS SELECT *, NULL AS held, NULL AS losses FROM main.task"];
+
 const PAGE_BYTES: i64 = 8_192;
 /// Bytes of the smallest page that SQLite knows.
 const SMALLEST_PAGE: u64 = 512;
@@ -85,12 +90,15 @@ pub(super) fn look(path: &Path) -> Result<Connection, DatabaseError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         connect(Path::new(&uri(path)), flags, READER_CACHE_KIB)?
     };
-    set(&connection, path, "query_only", 1)?;
     let pages: i64 = value(&connection, "page_count").map_err(failed)?;
     if pages == 0 {
         return Err(DatabaseError::NoDatabase { path: path.to_owned() });
     }
-    identify(&connection, path, pages)?;
+    let version = usize::try_from(identify(&connection, path, pages)?).unwrap_or(0);
+    for view in LOOKS_LIKE.into_iter().skip(version.saturating_sub(1)) {
+        connection.execute_batch(view).map_err(failed)?;
+    }
+    set(&connection, path, "query_only", 1)?;
     Ok(connection)
 }
 

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Waits for something that has no event.
-pub(super) fn await_that(what: &str, so: impl Fn() -> bool) {
+pub(super) fn await_that(what: &str, mut so: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_secs(60);
     while !so() {
         assert!(Instant::now() < patience, "{what}");
