@@ -60,7 +60,7 @@ impl Remote {
                 let call = call!(rewind_instance, message);
                 self.repeat(Broken::Tell(&of("rewind", &id)), call).await.map(|_| Reply::Done)
             }
-            Request::End { .. } | Request::Purge(_) | Request::Decide { .. } => {
+            Request::End { .. } | Request::Purge(_) | Request::Decide { .. } | Request::Landed(_) => {
                 unreachable!("a client has no method that asks for this")
             }
         }
