@@ -34,6 +34,8 @@ pub(crate) struct Committer<R> {
     pub(crate) reserve: Reserve,
     /// The disk is full, or was and has not been seen to have space since.
     pub(crate) short: AtomicBool,
+    /// A batch waits for a segment that there is no space for.
+    pub(crate) starved: AtomicBool,
     /// How long batches took.
     pub(crate) batches: Spread,
     /// How many copies are being made of the journal: segments stay for them.
@@ -89,6 +91,7 @@ impl<R: Rows> Committer<R> {
             chores: Chores::default(),
             short: AtomicBool::new(reserve.is_spent()),
             reserve,
+            starved: AtomicBool::new(false),
             batches: Spread::default(),
             copies: AtomicUsize::new(0),
             front: Mutex::new(Front {
@@ -309,6 +312,7 @@ impl<R: Rows> Committer<R> {
                     if self.fall_short() {
                         continue;
                     }
+                    self.starved.store(true, Ordering::Relaxed);
                     self.pace.look_for_space();
                     match patience {
                         Patience::None => return Err(log),
@@ -321,6 +325,7 @@ impl<R: Rows> Committer<R> {
                 }
             }
         }
+        self.starved.store(false, Ordering::Relaxed);
         Ok(log)
     }
 

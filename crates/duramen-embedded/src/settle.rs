@@ -110,8 +110,8 @@ impl<R: Rows> Committer<R> {
 
     /// Keeps space back beside the tables as they are now. Where the disk was full, this finds out whether it still is.
     fn keep_back(&self) {
-        if self.pace.is_full() {
-            // What there is belongs to the settle first.
+        if self.pace.is_full() || self.starved.load(Ordering::Relaxed) {
+            // What there is belongs to the settle and to the journal first.
             return self.pace.tidied(true, true);
         }
         let tables = self.files.folder().and_then(|folder| fs::metadata(folder.root().join(FILE)).ok());
