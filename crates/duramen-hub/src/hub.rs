@@ -127,13 +127,26 @@ impl Hub {
         told.await.ok().flatten()
     }
 
+    /// Answers an item of this worker, or of one that is gone, at once; it is on disk when the future is ready. The
+    /// loop gets both together: one that had begun to write would come to the second only in its next turn.
+    pub fn answer_and_land(
+        &self,
+        worker: Option<WorkerId>,
+        answer: Answer,
+        instance: InstanceId,
+    ) -> impl Future<Output = Result<(), Refusal>> + use<'_> {
+        let answer = Incoming::Answer(worker.unwrap_or(NOBODY), answer);
+        let (landed, submitted) = self.shared().call(Request::Landed(instance));
+        self.shared().push_all([answer, landed]);
+        submitted.landed()
+    }
+
     /// Waits until all that was done about an instance before is on disk: answers of workers that were given before
     /// this call, and what came of them. There is always room for it, also while the hub drains.
     pub async fn landed(&self, id: InstanceId) -> Result<(), Refusal> {
-        match self.shared().submit_always(Request::Landed(id)).reply().await {
-            Reply::Refused(refusal) => Err(refusal),
-            _ => Ok(()),
-        }
+        let (landed, submitted) = self.shared().call(Request::Landed(id));
+        self.shared().push(landed);
+        submitted.landed().await
     }
 
     /// Stops: no request is taken and no work handed out any more; what is with workers may be answered
@@ -290,22 +303,19 @@ impl Shared {
     /// Hands a request to the loop at once; the reply can be awaited later. Whoever does that for a client
     /// has a place for it.
     pub(crate) fn submit(self: &Arc<Self>, request: Request) -> Result<Submitted<'_>, Refusal> {
-        let (call, id, answer) = self.call(request);
-        self.ask(call)?;
-        Ok(Submitted { shared: self, id: Some(id), answer })
+        let (call, submitted) = self.call(request);
+        match self.ask(call) {
+            Ok(()) => Ok(submitted),
+            Err(refusal) => Err(submitted.refused(refusal)),
+        }
     }
 
-    /// The same for what is asked on behalf of a worker, who is heard until the hub has stopped.
-    fn submit_always(self: &Arc<Self>, request: Request) -> Submitted<'_> {
-        let (call, id, answer) = self.call(request);
-        self.push(call);
-        Submitted { shared: self, id: Some(id), answer }
-    }
-
-    fn call(&self, request: Request) -> (Incoming, RequestId, oneshot::Receiver<Reply>) {
+    /// A request for the loop, to be pushed.
+    fn call(self: &Arc<Self>, request: Request) -> (Incoming, Submitted<'_>) {
         let (reply, answer) = oneshot::channel();
         let id = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
-        (Incoming::Request(Box::new(Call { id, request, reply })), id, answer)
+        let call = Incoming::Request(Box::new(Call { id, request, reply }));
+        (call, Submitted { shared: self, id: Some(id), answer })
     }
 
     /// Shows what a partition holds.
@@ -340,6 +350,19 @@ impl Submitted<'_> {
         let reply = (&mut self.answer).await.unwrap_or_else(|_| Reply::Refused(gone()));
         self.id = None;
         reply
+    }
+
+    async fn landed(self) -> Result<(), Refusal> {
+        match self.reply().await {
+            Reply::Refused(refusal) => Err(refusal),
+            _ => Ok(()),
+        }
+    }
+
+    /// The loop never got it, so there is nothing to withdraw.
+    fn refused(mut self, refusal: Refusal) -> Refusal {
+        self.id = None;
+        refusal
     }
 }
 

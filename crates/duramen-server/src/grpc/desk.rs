@@ -5,6 +5,7 @@ use super::parts;
 use super::stream::WorkerStream;
 use bytes::Bytes;
 use duramen_core::ids::{InstanceId, Token};
+use duramen_core::request::Refusal;
 use duramen_core::work::{Answer, WorkItem, WorkerId};
 use duramen_hub::{BareAnswer, Hub};
 use duramen_proto::OrchestratorResponse;
@@ -102,27 +103,52 @@ impl Desk {
     }
 
     /// An episode was answered, or part of one was.
-    pub(super) fn episode(&self, token: Token, response: OrchestratorResponse) -> Option<InstanceId> {
+    pub(super) async fn episode(&self, token: Token, response: OrchestratorResponse) -> Result<(), Status> {
         let holder = match self.out().items.get(&token).map(|item| &item.holder) {
             Some(Holder::Stream(stream)) => Some(Arc::clone(stream)),
             Some(Holder::Gone) | None => None,
         };
         let (is_part, is_whole) = (parts::is_partial(&response), parts::is_whole(&response));
+        let named = response.instance_id.clone();
         let whole = match &holder {
             Some(stream) => stream.parts().take(token, response),
             // Parts are dropped with their stream.
             None => is_whole.then_some(response),
         };
         match whole {
-            Some(whole) => self.answer(token, Answer::Orchestrator(token, whole)),
-            None if is_part => None,
-            None => self.answer(token, Answer::Abandoned(token, "a part of its answer is missing".into())),
+            Some(whole) => self.done(token, Answer::Orchestrator(token, whole), &named).await,
+            None if is_part => Ok(()),
+            None => {
+                self.given_back(token, Answer::Abandoned(token, "a part of its answer is missing".into()));
+                Ok(())
+            }
         }
     }
 
-    /// An item was answered. What is out no longer, or never was, is counted and dropped: an SDK that
-    /// were told so would drop its stream. Says whose it was.
-    pub(super) fn answer(&self, token: Token, answer: Answer) -> Option<InstanceId> {
+    /// An item was done. Returns when that is on disk: what a worker was told is done is never lost. What is out no
+    /// longer, or never was, is counted and dropped: an SDK that were told so would drop its stream.
+    pub(super) async fn done(&self, token: Token, answer: Answer, named: &str) -> Result<(), Status> {
+        let Some((holder, instance)) = self.taken(token) else {
+            return self.landed(named).await;
+        };
+        let worker = match &holder {
+            Holder::Stream(stream) => stream.worker(),
+            Holder::Gone => None,
+        };
+        self.hub.answer_and_land(worker, answer, instance).await.map_err(not_landed)
+    }
+
+    /// An item was given back, which nobody waits for.
+    pub(super) fn given_back(&self, token: Token, answer: Answer) {
+        match self.taken(token) {
+            Some((Holder::Stream(stream), _)) => stream.answer(answer),
+            Some((Holder::Gone, _)) => self.hub.answer_late(vec![answer]),
+            None => {}
+        }
+    }
+
+    /// An item that was answered is out no longer.
+    fn taken(&self, token: Token) -> Option<(Holder, InstanceId)> {
         let item = {
             let mut out = self.out();
             out.pasts.remove(&token);
@@ -132,35 +158,43 @@ impl Desk {
             self.stale(&token.to_string());
             return None;
         };
-        match holder {
-            Holder::Stream(stream) => {
-                stream.parts().forget(token);
-                stream.answer(answer);
-            }
-            Holder::Gone => self.hub.answer_late(vec![answer]),
+        if let Holder::Stream(stream) = &holder {
+            stream.parts().forget(token);
         }
-        Some(instance)
+        Some((holder, instance))
     }
 
-    /// An answer without a token came over the connection of these workers. Says whose it was.
-    pub(super) async fn answer_bare(&self, workers: Vec<WorkerId>, answer: BareAnswer) -> Option<InstanceId> {
+    /// An answer without a token came over the connection of these workers. Returns when it is on disk.
+    pub(super) async fn done_bare(
+        &self,
+        workers: Vec<WorkerId>,
+        answer: BareAnswer,
+        named: &str,
+    ) -> Result<(), Status> {
         let found = if workers.is_empty() { None } else { self.hub.answer_bare(workers, answer).await };
         let Some(token) = found else {
             self.stale("none");
-            return None;
+            return self.landed(named).await;
         };
-        self.out().items.remove(&token).map(|item| item.instance)
+        let item = self.out().items.remove(&token);
+        match item {
+            Some(item) => self.hub.landed(item.instance).await.map_err(not_landed),
+            None => self.landed(named).await,
+        }
     }
 
-    /// Waits until what a worker has said is on disk: what it was told is done is never lost. One that repeats
-    /// itself waits for what it said first, by the instance that it names.
-    pub(super) async fn landed(&self, whose: Option<InstanceId>, named: &str) -> Result<(), Status> {
-        let named = || (!named.is_empty()).then(|| InstanceId::new(named));
-        let Some(instance) = whose.or_else(named) else { return Ok(()) };
-        self.hub
-            .landed(instance)
-            .await
-            .map_err(|refusal| Status::unavailable(format!("{refusal}; if it was lost, the item is handed out again")))
+    /// A completion names no item that there could be.
+    pub(super) async fn done_of_nothing(&self, token: &str, named: &str) -> Result<(), Status> {
+        self.stale(token);
+        self.landed(named).await
+    }
+
+    /// One that repeats itself waits for what it said first, by the instance that it names.
+    async fn landed(&self, named: &str) -> Result<(), Status> {
+        if named.is_empty() {
+            return Ok(());
+        }
+        self.hub.landed(InstanceId::new(named)).await.map_err(not_landed)
     }
 
     /// How many completions were about nothing that was out.
@@ -173,6 +207,10 @@ impl Desk {
         self.stale.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(token, "a completion of nothing that is out is dropped");
     }
+}
+
+fn not_landed(refusal: Refusal) -> Status {
+    Status::unavailable(format!("{refusal}; if it was lost, the item is handed out again"))
 }
 
 /// A token as text.

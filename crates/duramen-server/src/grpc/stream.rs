@@ -182,7 +182,7 @@ impl Items {
                     WorkKind::Orchestrator => ItemBytes { whole: bytes, bare: 0 },
                     WorkKind::Activity => ItemBytes { whole: bytes, bare: bytes },
                 };
-                self.desk.answer(token, Answer::TooLarge(token, seen));
+                self.desk.given_back(token, Answer::TooLarge(token, seen));
                 return None;
             }
             if bytes > limit / 2 {
@@ -219,7 +219,7 @@ async fn watch(stream: Weak<WorkerStream>, desk: Arc<Desk>, unread: Duration) {
             );
         }
         for item in overdue {
-            desk.answer(item.token, Answer::Abandoned(item.token, "its worker does not read its stream".into()));
+            desk.given_back(item.token, Answer::Abandoned(item.token, "its worker does not read its stream".into()));
         }
     }
 }

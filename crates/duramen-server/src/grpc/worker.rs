@@ -46,43 +46,35 @@ impl Service {
         let connection = call::connection(&request);
         let response = request.into_inner();
         let named = response.instance_id.clone();
-        let whose = match parse(&response.completion_token) {
-            Some(token) => desk.answer(token, Answer::Activity(token, response)),
+        match parse(&response.completion_token) {
+            Some(token) => desk.done(token, Answer::Activity(token, response), &named).await,
             None if response.completion_token.is_empty() => {
-                desk.answer_bare(connection.workers(&desk), BareAnswer::Activity(response)).await
+                desk.done_bare(connection.workers(&desk), BareAnswer::Activity(response), &named).await
             }
-            None => {
-                desk.stale(&response.completion_token);
-                None
-            }
-        };
-        desk.landed(whose, &named).await
+            None => desk.done_of_nothing(&response.completion_token, &named).await,
+        }
     }
 
     pub(super) async fn episode_done(&self, request: Request<OrchestratorResponse>) -> Result<(), Status> {
         let desk = self.desk(request.metadata()).await?;
         let connection = call::connection(&request);
         let response = request.into_inner();
-        let named = response.instance_id.clone();
-        let whose = match parse(&response.completion_token) {
-            Some(token) => desk.episode(token, response),
+        match parse(&response.completion_token) {
+            Some(token) => desk.episode(token, response).await,
             // SDKs that know no tokens know no parts either.
             None if response.completion_token.is_empty() && is_whole(&response) => {
-                desk.answer_bare(connection.workers(&desk), BareAnswer::Orchestrator(response)).await
+                let named = response.instance_id.clone();
+                desk.done_bare(connection.workers(&desk), BareAnswer::Orchestrator(response), &named).await
             }
-            None => {
-                desk.stale(&response.completion_token);
-                None
-            }
-        };
-        desk.landed(whose, &named).await
+            None => desk.done_of_nothing(&response.completion_token, &response.instance_id).await,
+        }
     }
 
     /// The worker gives an item back. It is offered again after a pause that grows. Nothing of that is kept on disk.
     pub(super) async fn abandoned(&self, metadata: &MetadataMap, token: &str) -> Result<(), Status> {
         let desk = self.desk(metadata).await?;
         match parse(token) {
-            Some(token) => drop(desk.answer(token, Answer::Abandoned(token, "the worker gave it back".into()))),
+            Some(token) => desk.given_back(token, Answer::Abandoned(token, "the worker gave it back".into())),
             None => desk.stale(token),
         }
         Ok(())
