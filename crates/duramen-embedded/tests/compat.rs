@@ -3,10 +3,11 @@
 //! `compat/v1` is a store as a process left it that was killed: some of it settled, in the tables' file
 //! and in its log, and the end of it in the journal alone. `compat/v1.txt` is what is in it, in words
 //! that were true when it was made. Neither is ever made again once a version of Duramen has been
-//! released with it; a new format gets a folder of its own beside it. `v2` has items that are held.
+//! released with it; a new format gets a folder of its own beside it. `v2` has items that are held,
+//! and `v3` an index of statuses and ids.
 //!
 //! ```text
-//! rm -r crates/duramen-embedded/tests/compat/v2*
+//! rm -r crates/duramen-embedded/tests/compat/v3*
 //! cargo test -p duramen-embedded --test compat -- --ignored
 //! ```
 
@@ -47,7 +48,7 @@ fn event(text: &'static str) -> Bytes {
 }
 
 /// The newest version of the format.
-const NEWEST: u32 = 2;
+const NEWEST: u32 = 3;
 
 /// The folder of a version.
 fn version(number: u32) -> PathBuf {
@@ -219,6 +220,11 @@ fn a_store_of_version_2_opens_and_has_everything() {
     opens_and_has_everything(2, 9);
 }
 
+#[test]
+fn a_store_of_version_3_opens_and_has_everything() {
+    opens_and_has_everything(3, 9);
+}
+
 fn opens_and_has_everything(number: u32, instances: u64) {
     let folder = tempfile::tempdir().expect("there is a place for temporary files");
     copy(&version(number), folder.path());
@@ -228,13 +234,30 @@ fn opens_and_has_everything(number: u32, instances: u64) {
     let expected = fs::read_to_string(version(number).with_extension("txt")).expect("it is there");
     let found = describe(&probe, number);
     assert!(found == expected, "found:\n{found}\nexpected:\n{expected}");
+    lists_by_status_and_prefix(&probe);
     // And it goes on from there.
     let held = probe.acquire();
     let mut new = Sample::new("new", u64::from(held.epoch.0) << 40);
     probe.append(&held, vec![Checkpoint { number: 1, deltas: new.start(event("<new")) }]);
     assert_eq!(probe.load("new"), Some(new.image));
+    lists_by_status_and_prefix(&probe);
     store.close();
     drop((store, probe));
     let report = verify(folder.path()).expect("it can be looked at");
     assert!(report.is_whole() && report.instances == instances + 1, "{report}");
+}
+
+/// An index that is younger than the rows has all of them.
+fn lists_by_status_and_prefix(probe: &Probe) {
+    for prefix in ["", "f", "p"] {
+        let prefix = Query { prefix: Some(prefix.into()), limit: 100, ..Query::default() };
+        let rows = probe.page(&prefix).rows;
+        assert!(!rows.is_empty());
+        for status in [OrchestrationStatus::Running, OrchestrationStatus::Pending, OrchestrationStatus::Failed] {
+            let expected: Vec<_> =
+                rows.iter().filter(|row| row.tail.status == status as i32).map(|row| row.head.id.clone()).collect();
+            let query = Query { statuses: vec![status], limit: 1, ..prefix.clone() };
+            assert_eq!(probe.list(&query, || ()), expected, "{query:?}");
+        }
+    }
 }

@@ -61,6 +61,18 @@ fn every_filter_lets_through_what_it_should(subject: &Subject) {
         Query { prefix: Some("order".into()), ..any() },
         Query { prefix: Some("orders".into()), name: Some("Greet".into()), ..any() },
         Query { prefix: Some("none".into()), ..any() },
+        Query { prefix: Some("order".into()), statuses: vec![OrchestrationStatus::Failed], ..any() },
+        Query {
+            prefix: Some("o".into()),
+            statuses: vec![OrchestrationStatus::Running, OrchestrationStatus::Pending],
+            created_to: time(998),
+            ..any()
+        },
+        Query {
+            prefix: Some("pay".into()),
+            statuses: vec![OrchestrationStatus::Completed, OrchestrationStatus::Failed],
+            ..any()
+        },
         Query { name: Some("Charge".into()), ..any() },
         Query { tag: Some(("tier".into(), "gold".into())), ..any() },
         Query { tag: Some(("level".into(), "gold".into())), ..any() },

@@ -10,6 +10,7 @@ use duramen_backend::rows::QUERY_SCAN;
 use duramen_backend::{Cursor, Order, Page, Query};
 use duramen_core::checkpoint::Row;
 use duramen_core::time::Time;
+use duramen_proto::OrchestrationStatus;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use std::time::{Duration, Instant};
@@ -38,9 +39,6 @@ pub(super) fn page(rows: &Connection, query: &Query) -> Result<Page, Trouble> {
     let mut looked_at = 0;
     while let Some(row) = candidates.next()? {
         let candidate = Candidate::of(row)?;
-        if query.prefix.as_ref().is_some_and(|prefix| by_id(query) && !candidate.id.starts_with(prefix.as_str())) {
-            break;
-        }
         // The clock is looked at now and then, and only once there is somewhere to go on from.
         if looked_at == QUERY_SCAN || (looked_at % 64 == 63 && begun.elapsed() > LOOK) {
             page.next = last;
@@ -81,16 +79,16 @@ fn bare(rows: &Connection, birth: i64) -> Result<Option<Row>, Trouble> {
     Ok(Some(Row { custom_status: None, ..instance_of(row)? }))
 }
 
-fn by_id(query: &Query) -> bool {
-    query.order == Order::Created && query.prefix.is_some()
-}
-
 /// The walk of a query from its cursor on; `None` if there is nothing on it, or the cursor is of
 /// another order.
 pub(super) fn walk(rows: &Connection, query: &Query) -> Result<Option<Walk>, Trouble> {
     let walk = match (query.order, &query.prefix, &query.parent) {
         (Order::Completed, _, _) => completed(query),
-        (Order::Created, Some(prefix), _) => ids(query, prefix),
+        (Order::Created, Some(prefix), _) if leaves_out_completed(query) => {
+            let statuses = statuses(rows, query)?;
+            ids(query, prefix, statuses.iter().map(|status| uncompleted(*status)))
+        }
+        (Order::Created, Some(prefix), _) => ids(query, prefix, ["INDEXED BY instance_by_id WHERE".to_owned()]),
         (Order::Created, None, Some(parent)) => children(query, parent),
         (Order::Created, None, None) => created(query, &statuses(rows, query)?),
     };
@@ -116,18 +114,41 @@ fn completed(query: &Query) -> Option<Walk> {
     })
 }
 
-/// The end of the prefix is found by looking: ids are compared byte by byte, and nothing in a prefix
-/// means anything but itself.
-fn ids(query: &Query, prefix: &str) -> Option<Walk> {
+/// One stretch of ids for each way into an index, merged as they are read.
+fn ids(query: &Query, prefix: &str, ways: impl IntoIterator<Item = String>) -> Option<Walk> {
     let (compare, start) = match &query.after {
         Some(Cursor::Id(id)) if id.as_str() >= prefix => (">", id.clone()),
         None | Some(Cursor::Id(_)) => (">=", prefix.to_owned()),
         Some(Cursor::Created(..) | Cursor::Completed(..)) => return None,
     };
-    Some(Walk {
-        sql: format!("SELECT {COLUMNS} FROM instance INDEXED BY instance_by_id WHERE id {compare} ?1 ORDER BY id"),
-        parameters: vec![start.into()],
+    let stretch = |way| format!("SELECT {COLUMNS} FROM instance {way} id {compare} ?1 AND id < ?2");
+    let stretches: Vec<_> = ways.into_iter().map(stretch).collect();
+    // Every text is below every blob.
+    let end = prefix_end(prefix).map_or(Value::Blob(Vec::new()), Value::Text);
+    (!stretches.is_empty()).then(|| Walk {
+        sql: format!("{} ORDER BY id", stretches.join(" UNION ALL ")),
+        parameters: vec![start.into(), end],
     })
+}
+
+/// The first text behind all that begin with a prefix, if there is one. Texts are ordered byte by byte, and UTF-8
+/// keeps the order of its characters.
+fn prefix_end(prefix: &str) -> Option<String> {
+    let kept = prefix.trim_end_matches(char::MAX);
+    let last = kept.chars().next_back()?;
+    // The range of characters leaves out what is none.
+    let next = (last..=char::MAX).nth(1)?;
+    Some(format!("{}{next}", &kept[..kept.len() - last.len_utf8()]))
+}
+
+/// Whether only statuses are asked for that `instance_unless_completed` has.
+fn leaves_out_completed(query: &Query) -> bool {
+    !query.statuses.is_empty() && !query.statuses.contains(&OrchestrationStatus::Completed)
+}
+
+/// The way to the ids of one status. SQLite takes an index of some rows only where its condition is said again.
+fn uncompleted(status: i32) -> String {
+    format!("INDEXED BY instance_unless_completed WHERE status <> 1 AND status = {status} AND")
 }
 
 fn children(query: &Query, parent: &str) -> Option<Walk> {
@@ -229,10 +250,10 @@ impl<'a> Candidate<'a> {
     }
 
     fn cursor(&self, query: &Query) -> Cursor {
-        match (query.order, by_id(query)) {
+        match (query.order, &query.prefix) {
             (Order::Completed, _) => Cursor::Completed(self.completed.map_or(Time::EPOCH, time), self.id.to_owned()),
-            (Order::Created, true) => Cursor::Id(self.id.to_owned()),
-            (Order::Created, false) => Cursor::Created(time(self.created), self.birth.cast_unsigned()),
+            (Order::Created, Some(_)) => Cursor::Id(self.id.to_owned()),
+            (Order::Created, None) => Cursor::Created(time(self.created), self.birth.cast_unsigned()),
         }
     }
 }

@@ -1,5 +1,6 @@
 mod opening;
 mod plans;
+mod prefixes;
 mod shell;
 mod space;
 mod speed;

@@ -68,7 +68,7 @@ fn a_newer_schema_is_refused_with_what_to_do() {
     let folder = closed();
     execute(&folder, "PRAGMA user_version = 99");
     let error = refused(&folder);
-    assert!(matches!(error, DatabaseError::Newer { found: 99, known: 2, .. }), "{error}");
+    assert!(matches!(error, DatabaseError::Newer { found: 99, known: 3, .. }), "{error}");
     assert!(error.to_string().contains("open the store with the version that wrote it"), "{error}");
     assert!(matches!(Database::look(folder.path()), Err(DatabaseError::Newer { .. })));
 }
@@ -102,7 +102,7 @@ fn settings_are_what_they_were_set_to() {
     assert_eq!(integer("page_size"), 8_192);
     assert_eq!(integer("wal_autocheckpoint"), 0);
     assert_eq!(integer("application_id"), 0x4475_7261);
-    assert_eq!(integer("user_version"), 2);
+    assert_eq!(integer("user_version"), 3);
 }
 
 #[test]

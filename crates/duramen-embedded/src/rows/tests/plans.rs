@@ -4,7 +4,7 @@ use super::{Fresh, fresh, some};
 use crate::rows::{query, read};
 use duramen_backend::{Cursor, Order, Query};
 use duramen_core::time::Time;
-use duramen_proto::OrchestrationStatus;
+use duramen_proto::OrchestrationStatus::{Completed, Failed, Pending, Running};
 use rusqlite::{Connection, params_from_iter};
 
 fn explain(rows: &Connection, sql: &str, parameters: Vec<rusqlite::types::Value>) -> String {
@@ -12,6 +12,9 @@ fn explain(rows: &Connection, sql: &str, parameters: Vec<rusqlite::types::Value>
     let lines = statement.query_map(params_from_iter(parameters), |row| row.get::<_, String>(3));
     lines.and_then(Iterator::collect::<Result<Vec<_>, _>>).expect("it can be explained").join("\n")
 }
+
+const BY_ID: &str = "instance_by_id (id>? AND id<?)";
+const BY_STATUS_AND_ID: &str = "instance_unless_completed (status=? AND id>? AND id<?)";
 
 #[test]
 fn each_query_takes_its_index() {
@@ -23,8 +26,9 @@ fn each_query_takes_its_index() {
     let (order, parent, prefix) = (Order::Completed, Some("parent".to_owned()), Some("order-".to_owned()));
     let created = Some(Cursor::Created(Time::new(1_010, 0), 10));
     let completed = Some(Cursor::Completed(Time::new(2_004, 0), "order-04".into()));
-    let one = vec![OrchestrationStatus::Running];
-    let two = vec![OrchestrationStatus::Running, OrchestrationStatus::Completed];
+    let id = Some(Cursor::Id("order-04".into()));
+    let one = vec![Running];
+    let two = vec![Running, Completed];
     let queries = [
         (any(), "instance_by_status (status=? AND created>? AND created<?)", 3),
         (Query { statuses: one.clone(), ..any() }, "instance_by_status (status=? AND created>? AND created<?)", 1),
@@ -44,12 +48,19 @@ fn each_query_takes_its_index() {
             "instance_by_parent (parent=? AND created>? AND created<?)",
             1,
         ),
-        (Query { prefix: prefix.clone(), ..any() }, "instance_by_id (id>?)", 1),
+        (Query { prefix: prefix.clone(), ..any() }, BY_ID, 1),
+        (Query { prefix: prefix.clone(), parent, after: id.clone(), ..any() }, BY_ID, 1),
+        // One status, several, one that nobody has; what has completed is in no index of statuses under ids.
+        (Query { prefix: prefix.clone(), statuses: vec![Running], ..any() }, BY_STATUS_AND_ID, 1),
+        (Query { prefix: prefix.clone(), statuses: vec![Running, Pending, Failed], ..any() }, BY_STATUS_AND_ID, 2),
         (
-            Query { prefix: prefix.clone(), parent, after: Some(Cursor::Id("order-04".into())), ..any() },
-            "instance_by_id (id>?)",
+            Query { prefix: prefix.clone(), statuses: vec![Running], after: id.clone(), created_from: time, ..any() },
+            BY_STATUS_AND_ID,
             1,
         ),
+        (Query { prefix: prefix.clone(), statuses: vec![Pending, Running], after: id, ..any() }, BY_STATUS_AND_ID, 2),
+        (Query { prefix: prefix.clone(), statuses: vec![Completed], ..any() }, BY_ID, 1),
+        (Query { prefix: prefix.clone(), statuses: vec![Running, Completed], ..any() }, BY_ID, 1),
         (Query { order, ..any() }, "instance_by_completed ((completed,id)>(?,?) AND completed<?)", 1),
         (
             Query { order, prefix, after: completed, completed_to: time, ..any() },

@@ -10,7 +10,7 @@ use std::process::Command;
 #[test]
 fn the_page_about_the_store_has_the_schema_as_it_is() {
     let page = include_str!("../../../../../docs/store.md");
-    for step in [include_str!("../schema.sql"), include_str!("../schema-2.sql")] {
+    for step in crate::rows::open::STEPS {
         assert!(page.contains(&format!("```sql\n{step}```")), "docs/store.md does not have the schema as it is");
     }
 }
