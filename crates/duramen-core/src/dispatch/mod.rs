@@ -4,6 +4,7 @@
 //! out on their connections is booked until they have shown one.
 
 mod bookings;
+mod chunks;
 mod lists;
 mod parked;
 mod queues;
@@ -166,7 +167,7 @@ impl Dispatcher {
         self.workers.join(worker, announcement);
         self.unpark_all();
         for waiting in core::mem::take(&mut self.oversized) {
-            self.queues.push(waiting);
+            self.queues.push_back(waiting);
         }
     }
 
@@ -191,7 +192,7 @@ impl Dispatcher {
         {
             self.bookings.may_be_elsewhere(Key::of(&offer.item), *at);
         }
-        self.queues.push(Waiting { partition, offer, since: now });
+        self.queues.push(partition, offer, now);
     }
 
     /// An item goes to its worker.
@@ -234,7 +235,7 @@ impl Dispatcher {
 
     /// An item that was found to be too large waits no longer.
     pub fn forget_oversized(&mut self, item: &Item) {
-        self.oversized.retain(|waiting| waiting.offer.item != *item);
+        self.oversized.retain(|waiting| waiting.item != *item);
     }
 
     /// The token of an activity that was answered without one; `None` when the answer is about
@@ -267,7 +268,7 @@ impl Dispatcher {
 
     /// Items that wait, by kind.
     pub fn waiting(&self, kind: WorkKind) -> usize {
-        let oversized = self.oversized.iter().filter(|waiting| waiting.offer.item.kind() == kind);
+        let oversized = self.oversized.iter().filter(|waiting| waiting.item.kind() == kind);
         self.queues.waiting(kind) + self.parked.waiting(kind) + oversized.count()
     }
 
@@ -301,24 +302,24 @@ impl Dispatcher {
         // Where to look on: queues before it have a head that nobody can take now.
         let mut from = 0;
         while self.workers.room(kind) > 0 {
-            let Some((place, queue, head)) = self.queues.head_from(kind, from) else { return };
-            let durable = head.offer.after <= self.committed.get(&head.partition).copied().unwrap_or(0);
-            let Offer { prefer, bytes, .. } = head.offer;
-            let wanted = Wanted { kind, label: queue, bytes, prefer, durable };
-            let key = Key::of(&head.offer.item);
+            let Some((place, head)) = self.queues.head_from(kind, from) else { return };
+            let durable = head.after <= self.committed.get(&head.partition).copied().unwrap_or(0);
+            let bytes = head.bytes();
+            let wanted = Wanted { kind, label: &head.label, bytes, prefer: head.prefer, durable };
+            let key = Key::of(&head.item);
             if let Some(chosen) = self.workers.choose(&wanted, |worker| self.bookings.admits(worker, &key)) {
                 let Chosen { worker, in_process, sessions, name } = chosen;
                 let name = name.clone();
                 let waiting = self.queues.pop(kind, place);
                 self.workers.take(worker, kind);
                 self.bookings.granted(worker, key);
-                out.push((waiting.partition, Grant { item: waiting.offer.item, worker, in_process, sessions, name }));
+                out.push((waiting.partition, Grant { item: waiting.item, worker, in_process, sessions, name }));
             } else if let Some((bytes, limit)) = self.workers.too_large(&wanted) {
                 let waiting = self.queues.pop(kind, place);
                 self.found_oversized.push(Oversized {
                     partition: waiting.partition,
-                    item: waiting.offer.item.clone(),
-                    name: waiting.offer.name.clone(),
+                    item: waiting.item.clone(),
+                    name: waiting.label.name.clone(),
                     bytes,
                     limit,
                 });
@@ -334,13 +335,13 @@ impl Dispatcher {
 
     fn unpark(&mut self, key: &Key) {
         for waiting in self.parked.take(key) {
-            self.queues.push(waiting);
+            self.queues.push_back(waiting);
         }
     }
 
     fn unpark_one(&mut self, kind: WorkKind) -> bool {
         let Some(waiting) = self.parked.pop(kind) else { return false };
-        self.queues.push(waiting);
+        self.queues.push_back(waiting);
         true
     }
 

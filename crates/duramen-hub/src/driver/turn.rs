@@ -120,8 +120,7 @@ impl Driver {
                 settings: shared.options.settings.clone(),
             };
             self.dispatcher.opened(id, lease.epoch, self.now);
-            let mut out = Vec::new();
-            let partition = Partition::open(config, *lease.outstanding, self.now, &mut out);
+            let (partition, out) = Partition::open(config, *lease.outstanding, self.now);
             effects.push(out);
             let (unsynced, mail) = (VecDeque::new(), VecDeque::new());
             self.slices.push(Slice { id, epoch: lease.epoch, partition, unsynced, mail });
