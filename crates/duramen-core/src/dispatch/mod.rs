@@ -13,6 +13,7 @@ mod workers;
 use crate::ids::{Birth, Epoch, InstanceId, PartitionId, Run, Token};
 use crate::limits::UNSHOWN_PAUSE;
 use crate::partition::HeldKey;
+use crate::planted::{self, Bug};
 use crate::time::Time;
 use crate::work::{Announcement, Answer, ItemBytes, WorkItem, WorkKind, WorkerId};
 use alloc::collections::BTreeMap;
@@ -61,11 +62,10 @@ impl Item {
         }
     }
 
-    /// The lease under which what it belongs to began.
+    /// The lease under which its instance began.
     fn begun_in(&self) -> Epoch {
         match self {
-            Self::Episode { run, .. } => run.epoch(),
-            Self::Task { birth, .. } => birth.epoch(),
+            Self::Episode { birth, .. } | Self::Task { birth, .. } => birth.epoch(),
         }
     }
 
@@ -143,8 +143,24 @@ pub struct Dispatcher {
     /// Those that were found since somebody last asked.
     found_oversized: Vec<Oversized>,
     committed: BTreeMap<PartitionId, u64>,
-    /// When each partition was opened, and under which lease.
-    opened: BTreeMap<PartitionId, (Epoch, Time)>,
+    opened: BTreeMap<PartitionId, Opened>,
+}
+
+/// A partition whose offers are taken.
+#[derive(Debug)]
+struct Opened {
+    /// Its lease.
+    epoch: Epoch,
+    /// Until when a worker of the hub before may still answer, over a connection that it has by now.
+    pause: Option<Time>,
+}
+
+impl Opened {
+    /// Whether what began under another lease, or follows something that did, is kept from connections that have shown
+    /// no token.
+    fn pauses(&self) -> bool {
+        self.pause.is_some() && !planted::has(Bug::PauseIgnored)
+    }
 }
 
 impl Dispatcher {
@@ -155,7 +171,7 @@ impl Dispatcher {
 
     /// A partition has been opened; its offers follow.
     pub fn opened(&mut self, partition: PartitionId, epoch: Epoch, now: Time) {
-        self.opened.insert(partition, (epoch, now));
+        self.opened.insert(partition, Opened { epoch, pause: Some(now.plus(UNSHOWN_PAUSE)) });
     }
 
     /// A worker has come.
@@ -184,15 +200,9 @@ impl Dispatcher {
 
     /// An item waits.
     pub fn offer(&mut self, partition: PartitionId, offer: Offer, now: Time) {
-        // A worker of the hub before may have what began before this lease, or something of the same name,
-        // for a while.
-        if let Some((epoch, at)) = self.opened.get(&partition)
-            && (offer.item.begun_in() < *epoch || offer.follows)
-            && now < at.plus(UNSHOWN_PAUSE)
-        {
-            self.bookings.may_be_elsewhere(Key::of(&offer.item), *at);
-        }
-        self.queues.push(partition, offer, now);
+        // A worker of the hub before may have what began before this lease, or something of the same name.
+        let earlier = self.opened.get(&partition).is_some_and(|of| offer.item.begun_in() < of.epoch || offer.follows);
+        self.queues.push((partition, earlier), offer, now);
     }
 
     /// An item goes to its worker.
@@ -285,12 +295,14 @@ impl Dispatcher {
 
     /// When [`Dispatcher::grants`] may give out more without anything else having happened.
     pub fn deadline(&self) -> Option<Time> {
-        self.bookings.next_end().filter(|_| !self.parked.is_empty())
+        let pauses = self.opened.values().filter_map(|of| of.pause);
+        pauses.chain(self.bookings.next_end()).min().filter(|_| !self.parked.is_empty())
     }
 
     /// Gives out what can be given out: oldest first, and never more than a worker has room for.
     pub fn grants(&mut self, now: Time, out: &mut Vec<(PartitionId, Grant)>) {
-        if self.bookings.pass_time(now) {
+        // Both are asked.
+        if self.end_pauses(now) | self.bookings.pass_time(now) {
             self.unpark_all();
         }
         for kind in [WorkKind::Orchestrator, WorkKind::Activity] {
@@ -307,7 +319,9 @@ impl Dispatcher {
             let bytes = head.bytes();
             let wanted = Wanted { kind, label: &head.label, bytes, prefer: head.prefer, durable };
             let key = Key::of(&head.item);
-            if let Some(chosen) = self.workers.choose(&wanted, |worker| self.bookings.admits(worker, &key)) {
+            let paused = head.earlier && self.opened.get(&head.partition).is_some_and(Opened::pauses);
+            let admits = |worker| self.bookings.admits(worker, &key, paused);
+            if let Some(chosen) = self.workers.choose(&wanted, admits) {
                 let Chosen { worker, in_process, sessions, name } = chosen;
                 let name = name.clone();
                 let waiting = self.queues.pop(kind, place);
@@ -331,6 +345,18 @@ impl Dispatcher {
                 from = place + 1;
             }
         }
+    }
+
+    /// Says whether any has ended.
+    fn end_pauses(&mut self, now: Time) -> bool {
+        let latest = now.plus(UNSHOWN_PAUSE);
+        let mut any = false;
+        for of in self.opened.values_mut() {
+            // When the clock was set back, nothing waits longer than one pause for that.
+            of.pause = of.pause.map(|until| until.min(latest));
+            any |= of.pause.take_if(|until| *until <= now).is_some();
+        }
+        any
     }
 
     fn unpark(&mut self, key: &Key) {

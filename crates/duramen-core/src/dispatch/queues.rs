@@ -16,6 +16,8 @@ use alloc::sync::Arc;
 pub(super) struct Waiting {
     pub(super) label: Arc<Label>,
     pub(super) partition: PartitionId,
+    /// Whether a worker of the hub before may have it, or something of its name.
+    pub(super) earlier: bool,
     pub(super) item: Item,
     /// The checkpoint that caused it; 0 when it is durable.
     pub(super) after: u64,
@@ -116,12 +118,13 @@ impl Queues {
     }
 
     /// An item has been offered.
-    pub(super) fn push(&mut self, partition: PartitionId, offer: Offer, since: Time) {
+    pub(super) fn push(&mut self, (partition, earlier): (PartitionId, bool), offer: Offer, since: Time) {
         let Offer { item, name, version, after, prefer, bytes, follows: _ } = offer;
         let large = bytes.is_known().then(|| Box::new(bytes));
         self.enter(item.kind(), (name, version), |label| Waiting {
             label,
             partition,
+            earlier,
             item,
             after,
             prefer,
@@ -173,5 +176,48 @@ impl Queues {
             of_kind.queues.remove(&key);
         }
         waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{InstanceId, Run};
+    use alloc::vec::Vec;
+
+    fn offer(name: Arc<str>, version: Arc<str>, number: u64) -> Offer {
+        let item = Item::Task { id: InstanceId::new("i"), birth: Run(1), number, action: 0 };
+        let bytes = ItemBytes::default();
+        Offer { item, name, version: Some(version), after: 0, prefer: None, follows: false, bytes }
+    }
+
+    /// A million items that wait for a worker are a million of these, and the id of each instance.
+    #[test]
+    fn a_reference_is_small() {
+        if size_of::<usize>() == 8 {
+            assert_eq!(size_of::<(u64, Waiting)>(), 112);
+        }
+    }
+
+    #[test]
+    fn the_items_of_a_queue_share_its_name_and_version() {
+        let mut queues = Queues::default();
+        let mut copies = Vec::new();
+        for number in 0..3 {
+            let (name, version): (Arc<str>, Arc<str>) = ("Charge".into(), "1.0".into());
+            copies.extend([Arc::downgrade(&name), Arc::downgrade(&version)]);
+            queues.push((PartitionId(0), false), offer(name, version, number), Time::EPOCH);
+        }
+        assert_eq!(copies.iter().filter(|copy| copy.strong_count() > 0).count(), 2, "those that came first");
+        let (place, _) = queues.head_from(WorkKind::Activity, 0).expect("three wait");
+        let aside = queues.pop(WorkKind::Activity, place);
+        assert_eq!((&*aside.label.name, aside.label.version.as_deref()), ("Charge", Some("1.0")));
+        queues.push_back(aside);
+        assert_eq!(queues.iter().map(Queue::len).collect::<Vec<_>>(), [3], "it is back in its queue");
+        let numbers = queues.iter().flat_map(Queue::iter).map(|waiting| match waiting.item {
+            Item::Task { number, .. } => number,
+            Item::Episode { .. } => unreachable!("all are tasks"),
+        });
+        assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 0], "behind the others");
     }
 }
