@@ -128,6 +128,8 @@ impl Driver {
         for (at, out) in effects.into_iter().enumerate() {
             self.route(shared, at, out);
         }
+        // No later turn has as many effects as there may be now: their room is not kept for one.
+        self.spare.effects.clear();
         let _ = opened.send(Ok(()));
     }
 
