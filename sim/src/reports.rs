@@ -84,8 +84,7 @@ impl World {
         };
         let (id, epoch) = (config.id, config.epoch);
         self.hubs[hub].dispatcher.opened(id, epoch, self.now);
-        let mut out = Vec::new();
-        let core = Partition::open(config, outstanding, self.now, &mut out);
+        let (core, out) = Partition::open(config, outstanding, self.now);
         let of = &mut self.hubs[hub].parts[part];
         of.latest = self.now;
         of.core = Some(core);

@@ -10,7 +10,8 @@ use duramen_core::checkpoint::{
     CustomStatus, DueTimers, Head, Image, Outstanding, PairMark, Tail, Task, TaskKey, Timer, TimerWindow,
 };
 use duramen_core::ids::{Epoch, Position, Slot, StoreId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Timers that one read gives.
 pub const TIMER_PAGE: usize = 4_096;
@@ -222,6 +223,22 @@ impl SlotSet {
     /// Whether a slot, as it stands in a pair, is one of them.
     pub fn holds(&self, slot: u32) -> bool {
         self.0.get(slot as usize).copied().unwrap_or(false)
+    }
+}
+
+/// Texts that stand in many rows, and in memory once.
+#[derive(Default)]
+pub struct SharedTexts(BTreeSet<Arc<str>>);
+
+impl SharedTexts {
+    /// The one copy of a text.
+    pub fn share(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
+        }
+        let text: Arc<str> = text.into();
+        self.0.insert(text.clone());
+        text
     }
 }
 

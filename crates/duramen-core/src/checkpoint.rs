@@ -8,10 +8,12 @@
 //! The messages are protobuf, so that a new field is skipped by an old reader and absent for a new
 //! one. Numbers of fields are never used again.
 
+use crate::ids::InstanceId;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use duramen_proto::Timestamp;
@@ -234,8 +236,8 @@ pub struct Losses {
 
 impl Losses {
     /// These, if the item is held because of them.
-    pub fn of_held(losses: Option<&Self>) -> Option<Self> {
-        losses.filter(|losses| losses.held.is_some()).cloned()
+    pub fn of_held(losses: Option<&Self>) -> Option<Box<Self>> {
+        losses.filter(|losses| losses.held.is_some()).cloned().map(Box::new)
     }
 }
 
@@ -547,7 +549,7 @@ pub struct Outstanding {
     pub sent: Vec<PairMark>,
 }
 
-/// An instance with something in its inbox.
+/// An instance with something in its inbox. There may be a million: names that occur more than once are shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// Its row.
@@ -555,32 +557,32 @@ pub struct Ready {
     /// Its current run.
     pub run: u64,
     /// Its id.
-    pub id: String,
+    pub id: InstanceId,
     /// Its orchestrator.
-    pub name: String,
+    pub name: Arc<str>,
     /// The orchestrator's version.
-    pub version: Option<String>,
+    pub version: Option<Arc<str>>,
     /// Whether a termination is in the inbox.
     pub terminating: bool,
     /// The dispatches of an episode that is held.
-    pub held: Option<Losses>,
+    pub held: Option<Box<Losses>>,
 }
 
-/// An open task, without its event.
+/// An open task, without its event. There may be a million: ids and names that occur more than once are shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
     /// The task.
     pub key: TaskKey,
     /// The instance's id.
-    pub id: String,
+    pub id: InstanceId,
     /// The function that is to run.
-    pub name: String,
+    pub name: Arc<str>,
     /// The version that it runs as.
-    pub runs_as: Option<String>,
+    pub runs_as: Option<Arc<str>>,
     /// The event id of its TaskScheduled.
     pub action: i32,
     /// The dispatches of a task that is held.
-    pub held: Option<Losses>,
+    pub held: Option<Box<Losses>>,
 }
 
 /// A stretch of timers: those due before a time, behind a place.

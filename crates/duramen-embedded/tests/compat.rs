@@ -139,11 +139,11 @@ fn describe(probe: &Probe, version: u32) -> String {
         text.line("due", (timer.due, id, timer.key));
     }
     let Outstanding { ready, tasks, outbox, received, sent } = probe.acquire().outstanding;
-    ready.iter().for_each(|ready| text.line("ready", (&ready.id, ready.run)));
-    tasks.iter().for_each(|task| text.line("queued", (&task.name, &task.id, task.key)));
+    ready.iter().for_each(|ready| text.line("ready", (ready.id.as_str(), ready.run)));
+    tasks.iter().for_each(|task| text.line("queued", (&task.name, task.id.as_str(), task.key)));
     if version >= 2 {
-        ready.iter().for_each(|ready| text.line("held", (&ready.id, &ready.held)));
-        tasks.iter().for_each(|task| text.line("held", (&task.id, task.key, &task.held)));
+        ready.iter().for_each(|ready| text.line("held", (ready.id.as_str(), &ready.held)));
+        tasks.iter().for_each(|task| text.line("held", (task.id.as_str(), task.key, &task.held)));
     }
     outbox.iter().for_each(|sent| text.line("to be sent", (sent.mark, &sent.message)));
     text.line("sent", sent);

@@ -43,9 +43,9 @@ impl State {
                 outstanding.ready.push(Ready {
                     birth: *birth,
                     run: instance.head.run,
-                    id: id.clone(),
-                    name: instance.head.name.clone(),
-                    version: instance.head.version.clone(),
+                    id: id.as_str().into(),
+                    name: instance.head.name.as_str().into(),
+                    version: instance.head.version.as_deref().map(Into::into),
                     terminating: instance
                         .run
                         .inbox
@@ -56,9 +56,9 @@ impl State {
             }
             outstanding.tasks.extend(instance.tasks.values().map(|task| Queued {
                 key: task.key.unwrap_or_default(),
-                id: id.clone(),
-                name: task.name.clone(),
-                runs_as: task.runs_as.clone(),
+                id: id.as_str().into(),
+                name: task.name.as_str().into(),
+                runs_as: task.runs_as.as_deref().map(Into::into),
                 action: task.action,
                 held: duramen_core::checkpoint::Losses::of_held(task.losses.as_ref()),
             }));

@@ -126,9 +126,9 @@ fn outstanding_work_is_listed_in_order(subject: &Subject) {
             }
             expected.tasks.extend(sample.image.tasks.iter().map(|task| Queued {
                 key: task.key.expect("it has one"),
-                id: head.id.clone(),
-                name: task.name.clone(),
-                runs_as: task.runs_as.clone(),
+                id: head.id.as_str().into(),
+                name: task.name.as_str().into(),
+                runs_as: task.runs_as.as_deref().map(Into::into),
                 action: task.action,
                 held: Losses::of_held(task.losses.as_ref()),
             }));

@@ -81,9 +81,9 @@ impl Sample {
         Ready {
             birth: head.birth,
             run: head.run,
-            id: head.id.clone(),
-            name: head.name.clone(),
-            version: head.version.clone(),
+            id: head.id.as_str().into(),
+            name: head.name.as_str().into(),
+            version: head.version.as_deref().map(Into::into),
             terminating: self.image.tail.terminating,
             held: Losses::of_held(self.image.tail.losses.as_ref()),
         }

@@ -4,12 +4,12 @@ use super::Contents;
 use super::write::time;
 use crate::Damage;
 use crate::buffer::tasks_of;
-use crate::rows::{SlotSet, TIMER_PAGE, marks};
+use crate::rows::{SharedTexts, SlotSet, TIMER_PAGE, marks};
 use duramen_core::checkpoint::{
     Arrived, DueTimers, Image, Losses, Outstanding, PairMark, Part, Place, Queued, Ready, Sent, Task, Timer,
     TimerPlace, TimerWindow,
 };
-use duramen_core::ids::Slot;
+use duramen_core::ids::{InstanceId, Slot};
 
 impl Contents {
     pub(super) fn load(&self, id: &str) -> Result<Option<Image>, Damage> {
@@ -53,28 +53,32 @@ impl Contents {
         let mut births: Vec<u64> = self.inbox.iter().map(|(_, (birth, _))| *birth).collect();
         births.sort_unstable();
         births.dedup();
+        let mut texts = SharedTexts::default();
         let ready = births.into_iter().filter_map(owner).map(|row| Ready {
             birth: row.head.birth,
             run: row.head.run,
-            id: row.head.id.clone(),
-            name: row.head.name.clone(),
-            version: row.head.version.clone(),
+            id: InstanceId::new(row.id.clone()),
+            name: texts.share(&row.head.name),
+            version: row.head.version.as_deref().map(|version| texts.share(version)),
             terminating: row.tail.terminating,
             held: Losses::of_held(row.tail.losses.as_ref()),
         });
+        let ready = ready.collect();
         let tasks = self.tasks.iter().filter_map(|(key, task)| {
-            let id = owner(key.birth)?.head.id.clone();
+            let id = InstanceId::new(owner(key.birth)?.id.clone());
             let held = Losses::of_held(task.losses.as_ref());
-            let (name, runs_as) = (task.name.clone(), task.runs_as.clone());
+            let name = texts.share(&task.name);
+            let runs_as = task.runs_as.as_deref().map(|version| texts.share(version));
             Some(Queued { key: *key, id, name, runs_as, action: task.action, held })
         });
+        let tasks = tasks.collect();
         let message = |(&(source, target, sequence), message): (&(u32, u32, u64), &bytes::Bytes)| Sent {
             mark: Some(PairMark { source, target, sequence }),
             message: message.clone(),
         };
         Outstanding {
-            ready: ready.collect(),
-            tasks: tasks.collect(),
+            ready,
+            tasks,
             outbox: self.outbox.iter().filter(|(key, _)| mine.holds(key.0)).map(message).collect(),
             received: marks(&self.received, |pair| mine.holds(pair.1)),
             sent: marks(&self.sent, |pair| mine.holds(pair.0)),

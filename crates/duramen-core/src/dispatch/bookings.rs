@@ -94,7 +94,7 @@ impl Bookings {
         }
     }
 
-    pub(super) fn may_be_elsewhere(&mut self, key: Key, now: Time) {
+    fn may_be_elsewhere(&mut self, key: Key, now: Time) {
         let until = now.plus(UNSHOWN_PAUSE);
         self.elsewhere.insert(key.clone(), until);
         self.ends.push_back((until, key));
@@ -133,13 +133,13 @@ impl Bookings {
         !self.unshown.is_empty()
     }
 
-    /// Whether a worker may be granted an item of this key.
-    pub(super) fn admits(&self, worker: WorkerId, key: &Key) -> bool {
+    /// Whether a worker may be granted an item of this key; `paused` says that a worker of the hub before may have it.
+    pub(super) fn admits(&self, worker: WorkerId, key: &Key, paused: bool) -> bool {
         match self.unshown.get(&worker) {
             Some(booked) => {
                 let booked = booked.contains_key(key) && !planted::has(Bug::BookingIgnored);
                 let elsewhere = self.elsewhere.contains_key(key) && !planted::has(Bug::PauseIgnored);
-                !booked && !elsewhere
+                !booked && !elsewhere && !paused
             }
             None => true,
         }

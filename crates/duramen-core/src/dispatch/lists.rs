@@ -1,6 +1,6 @@
 //! What an operator is shown of the dispatcher.
 
-use super::queues::{Label, Waiting};
+use super::queues::{Queue, Waiting};
 use super::{Dispatcher, Unroutable};
 use crate::ids::InstanceId;
 use crate::time::Time;
@@ -76,29 +76,26 @@ impl Dispatcher {
     pub fn unroutable_rows(&self) -> Vec<UnroutableRow> {
         let mut rows: BTreeMap<_, UnroutableRow> = BTreeMap::new();
         let mut large = Vec::new();
-        let obstacle = |waiting: &Waiting, bytes| {
-            let offer = &waiting.offer;
-            self.workers.obstacle(offer.item.kind(), &Label::of(offer), bytes)
-        };
+        let obstacle = |waiting: &Waiting, bytes| self.workers.obstacle(waiting.item.kind(), &waiting.label, bytes);
         for queue in self.queues.iter() {
-            let Some(head) = queue.clone().next() else { continue };
-            match (obstacle(head, ItemBytes::default()), QueueRow::of_all(queue.clone())) {
+            let Some(head) = queue.head() else { continue };
+            match (obstacle(head, ItemBytes::default()), QueueRow::of_all(queue)) {
                 (Some(reason), Some(row)) => {
-                    let named = queue.take(NAMED_INSTANCES).map(|waiting| waiting.offer.item.instance().clone());
+                    let named = queue.iter().take(NAMED_INSTANCES).map(|waiting| waiting.item.instance().clone());
                     let key = (row.kind, row.name.clone(), row.version.clone());
                     rows.insert(key, UnroutableRow { queue: row, reason, instances: named.collect() });
                 }
-                _ => large.extend(queue.filter(|waiting| waiting.offer.bytes.is_known())),
+                _ => large.extend(queue.iter().filter(|waiting| waiting.bytes().is_known())),
             }
         }
         large.extend(self.aside());
         let mut single = Vec::new();
         for waiting in large {
-            let Some(reason) = obstacle(waiting, waiting.offer.bytes) else { continue };
+            let Some(reason) = obstacle(waiting, waiting.bytes()) else { continue };
             let row = UnroutableRow {
                 queue: QueueRow::of(waiting),
                 reason,
-                instances: [waiting.offer.item.instance().clone()].into(),
+                instances: [waiting.item.instance().clone()].into(),
             };
             match reason {
                 Unroutable::TooLarge { .. } => single.push(row),
@@ -119,20 +116,18 @@ impl Dispatcher {
 
 impl QueueRow {
     fn of(waiting: &Waiting) -> Self {
-        let offer = &waiting.offer;
         Self {
-            kind: offer.item.kind(),
-            name: offer.name.clone(),
-            version: offer.version.clone(),
+            kind: waiting.item.kind(),
+            name: waiting.label.name.clone(),
+            version: waiting.label.version.clone(),
             waiting: 1,
             oldest: waiting.since,
         }
     }
 
-    /// Of a queue, the oldest first.
-    fn of_all<'a>(mut queue: impl ExactSizeIterator<Item = &'a Waiting>) -> Option<Self> {
-        let waiting = queue.len();
-        Some(Self { waiting, ..Self::of(queue.next()?) })
+    /// Of a queue.
+    fn of_all(queue: &Queue) -> Option<Self> {
+        Some(Self { waiting: queue.len(), ..Self::of(queue.head()?) })
     }
 
     fn add(&mut self, other: &Self) {

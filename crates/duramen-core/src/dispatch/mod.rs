@@ -4,6 +4,7 @@
 //! out on their connections is booked until they have shown one.
 
 mod bookings;
+mod chunks;
 mod lists;
 mod parked;
 mod queues;
@@ -12,6 +13,7 @@ mod workers;
 use crate::ids::{Birth, Epoch, InstanceId, PartitionId, Run, Token};
 use crate::limits::UNSHOWN_PAUSE;
 use crate::partition::HeldKey;
+use crate::planted::{self, Bug};
 use crate::time::Time;
 use crate::work::{Announcement, Answer, ItemBytes, WorkItem, WorkKind, WorkerId};
 use alloc::collections::BTreeMap;
@@ -60,11 +62,10 @@ impl Item {
         }
     }
 
-    /// The lease under which what it belongs to began.
+    /// The lease under which its instance began.
     fn begun_in(&self) -> Epoch {
         match self {
-            Self::Episode { run, .. } => run.epoch(),
-            Self::Task { birth, .. } => birth.epoch(),
+            Self::Episode { birth, .. } | Self::Task { birth, .. } => birth.epoch(),
         }
     }
 
@@ -142,8 +143,24 @@ pub struct Dispatcher {
     /// Those that were found since somebody last asked.
     found_oversized: Vec<Oversized>,
     committed: BTreeMap<PartitionId, u64>,
-    /// When each partition was opened, and under which lease.
-    opened: BTreeMap<PartitionId, (Epoch, Time)>,
+    opened: BTreeMap<PartitionId, Opened>,
+}
+
+/// A partition whose offers are taken.
+#[derive(Debug)]
+struct Opened {
+    /// Its lease.
+    epoch: Epoch,
+    /// Until when a worker of the hub before may still answer, over a connection that it has by now.
+    pause: Option<Time>,
+}
+
+impl Opened {
+    /// Whether what began under another lease, or follows something that did, is kept from connections that have shown
+    /// no token.
+    fn pauses(&self) -> bool {
+        self.pause.is_some() && !planted::has(Bug::PauseIgnored)
+    }
 }
 
 impl Dispatcher {
@@ -154,7 +171,7 @@ impl Dispatcher {
 
     /// A partition has been opened; its offers follow.
     pub fn opened(&mut self, partition: PartitionId, epoch: Epoch, now: Time) {
-        self.opened.insert(partition, (epoch, now));
+        self.opened.insert(partition, Opened { epoch, pause: Some(now.plus(UNSHOWN_PAUSE)) });
     }
 
     /// A worker has come.
@@ -166,7 +183,7 @@ impl Dispatcher {
         self.workers.join(worker, announcement);
         self.unpark_all();
         for waiting in core::mem::take(&mut self.oversized) {
-            self.queues.push(waiting);
+            self.queues.push_back(waiting);
         }
     }
 
@@ -183,15 +200,9 @@ impl Dispatcher {
 
     /// An item waits.
     pub fn offer(&mut self, partition: PartitionId, offer: Offer, now: Time) {
-        // A worker of the hub before may have what began before this lease, or something of the same name,
-        // for a while.
-        if let Some((epoch, at)) = self.opened.get(&partition)
-            && (offer.item.begun_in() < *epoch || offer.follows)
-            && now < at.plus(UNSHOWN_PAUSE)
-        {
-            self.bookings.may_be_elsewhere(Key::of(&offer.item), *at);
-        }
-        self.queues.push(Waiting { partition, offer, since: now });
+        // A worker of the hub before may have what began before this lease, or something of the same name.
+        let earlier = self.opened.get(&partition).is_some_and(|of| offer.item.begun_in() < of.epoch || offer.follows);
+        self.queues.push((partition, earlier), offer, now);
     }
 
     /// An item goes to its worker.
@@ -234,7 +245,7 @@ impl Dispatcher {
 
     /// An item that was found to be too large waits no longer.
     pub fn forget_oversized(&mut self, item: &Item) {
-        self.oversized.retain(|waiting| waiting.offer.item != *item);
+        self.oversized.retain(|waiting| waiting.item != *item);
     }
 
     /// The token of an activity that was answered without one; `None` when the answer is about
@@ -267,7 +278,7 @@ impl Dispatcher {
 
     /// Items that wait, by kind.
     pub fn waiting(&self, kind: WorkKind) -> usize {
-        let oversized = self.oversized.iter().filter(|waiting| waiting.offer.item.kind() == kind);
+        let oversized = self.oversized.iter().filter(|waiting| waiting.item.kind() == kind);
         self.queues.waiting(kind) + self.parked.waiting(kind) + oversized.count()
     }
 
@@ -284,12 +295,14 @@ impl Dispatcher {
 
     /// When [`Dispatcher::grants`] may give out more without anything else having happened.
     pub fn deadline(&self) -> Option<Time> {
-        self.bookings.next_end().filter(|_| !self.parked.is_empty())
+        let pauses = self.opened.values().filter_map(|of| of.pause);
+        pauses.chain(self.bookings.next_end()).min().filter(|_| !self.parked.is_empty())
     }
 
     /// Gives out what can be given out: oldest first, and never more than a worker has room for.
     pub fn grants(&mut self, now: Time, out: &mut Vec<(PartitionId, Grant)>) {
-        if self.bookings.pass_time(now) {
+        // Both are asked.
+        if self.end_pauses(now) | self.bookings.pass_time(now) {
             self.unpark_all();
         }
         for kind in [WorkKind::Orchestrator, WorkKind::Activity] {
@@ -301,24 +314,26 @@ impl Dispatcher {
         // Where to look on: queues before it have a head that nobody can take now.
         let mut from = 0;
         while self.workers.room(kind) > 0 {
-            let Some((place, queue, head)) = self.queues.head_from(kind, from) else { return };
-            let durable = head.offer.after <= self.committed.get(&head.partition).copied().unwrap_or(0);
-            let Offer { prefer, bytes, .. } = head.offer;
-            let wanted = Wanted { kind, label: queue, bytes, prefer, durable };
-            let key = Key::of(&head.offer.item);
-            if let Some(chosen) = self.workers.choose(&wanted, |worker| self.bookings.admits(worker, &key)) {
+            let Some((place, head)) = self.queues.head_from(kind, from) else { return };
+            let durable = head.after <= self.committed.get(&head.partition).copied().unwrap_or(0);
+            let bytes = head.bytes();
+            let wanted = Wanted { kind, label: &head.label, bytes, prefer: head.prefer, durable };
+            let key = Key::of(&head.item);
+            let paused = head.earlier && self.opened.get(&head.partition).is_some_and(Opened::pauses);
+            let admits = |worker| self.bookings.admits(worker, &key, paused);
+            if let Some(chosen) = self.workers.choose(&wanted, admits) {
                 let Chosen { worker, in_process, sessions, name } = chosen;
                 let name = name.clone();
                 let waiting = self.queues.pop(kind, place);
                 self.workers.take(worker, kind);
                 self.bookings.granted(worker, key);
-                out.push((waiting.partition, Grant { item: waiting.offer.item, worker, in_process, sessions, name }));
+                out.push((waiting.partition, Grant { item: waiting.item, worker, in_process, sessions, name }));
             } else if let Some((bytes, limit)) = self.workers.too_large(&wanted) {
                 let waiting = self.queues.pop(kind, place);
                 self.found_oversized.push(Oversized {
                     partition: waiting.partition,
-                    item: waiting.offer.item.clone(),
-                    name: waiting.offer.name.clone(),
+                    item: waiting.item.clone(),
+                    name: waiting.label.name.clone(),
                     bytes,
                     limit,
                 });
@@ -332,15 +347,27 @@ impl Dispatcher {
         }
     }
 
+    /// Says whether any has ended.
+    fn end_pauses(&mut self, now: Time) -> bool {
+        let latest = now.plus(UNSHOWN_PAUSE);
+        let mut any = false;
+        for of in self.opened.values_mut() {
+            // When the clock was set back, nothing waits longer than one pause for that.
+            of.pause = of.pause.map(|until| until.min(latest));
+            any |= of.pause.take_if(|until| *until <= now).is_some();
+        }
+        any
+    }
+
     fn unpark(&mut self, key: &Key) {
         for waiting in self.parked.take(key) {
-            self.queues.push(waiting);
+            self.queues.push_back(waiting);
         }
     }
 
     fn unpark_one(&mut self, kind: WorkKind) -> bool {
         let Some(waiting) = self.parked.pop(kind) else { return false };
-        self.queues.push(waiting);
+        self.queues.push_back(waiting);
         true
     }
 

@@ -37,7 +37,7 @@ impl Parked {
     }
 
     pub(super) fn push(&mut self, waiting: Waiting) {
-        self.of(waiting.offer.item.kind()).push_back(waiting);
+        self.of(waiting.item.kind()).push_back(waiting);
     }
 
     /// The oldest: somebody has room.
@@ -48,7 +48,7 @@ impl Parked {
     /// Those of a key that is booked no longer.
     pub(super) fn take(&mut self, key: &Key) -> Vec<Waiting> {
         let all = core::mem::take(self.of(key.kind()));
-        let (free, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| Key::of(&waiting.offer.item) == *key);
+        let (free, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| Key::of(&waiting.item) == *key);
         *self.of(key.kind()) = rest.into();
         free
     }

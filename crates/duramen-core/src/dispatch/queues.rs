@@ -1,41 +1,79 @@
 //! Offered items, in a queue for each kind, name and version.
 
-use super::Offer;
+use super::chunks::Chunks;
+use super::{Item, Offer};
 use crate::ids::PartitionId;
 use crate::time::Time;
-use crate::work::WorkKind;
-use alloc::collections::{BTreeMap, VecDeque};
+use crate::work::{ItemBytes, WorkKind, WorkerId};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 
-/// An item that waits for a worker.
+/// An item that waits for a worker. There may be a million of them: what those of a queue have in common
+/// is kept once.
 #[derive(Debug)]
 pub(super) struct Waiting {
+    pub(super) label: Arc<Label>,
     pub(super) partition: PartitionId,
-    pub(super) offer: Offer,
+    /// Whether a worker of the hub before may have it, or something of its name.
+    pub(super) earlier: bool,
+    pub(super) item: Item,
+    /// The checkpoint that caused it; 0 when it is durable.
+    pub(super) after: u64,
+    /// The worker that holds the session.
+    pub(super) prefer: Option<WorkerId>,
+    /// Its size, which few have: it did not fit somewhere.
+    large: Option<Box<ItemBytes>>,
     /// When it was offered.
     pub(super) since: Time,
+}
+
+impl Waiting {
+    pub(super) fn bytes(&self) -> ItemBytes {
+        self.large.as_deref().copied().unwrap_or_default()
+    }
 }
 
 /// What all items of a queue have in common.
 #[derive(Debug)]
 pub(super) struct Label {
-    /// The function's name in lower case: filters compare without case.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
+    /// The name in lower case: filters compare without case.
+    pub(super) lower: String,
     pub(super) version: Option<Arc<str>>,
 }
 
 impl Label {
-    pub(super) fn of(offer: &Offer) -> Self {
-        Self { name: offer.name.to_lowercase(), version: offer.version.clone() }
+    fn of((name, version): &Key) -> Self {
+        Self { name: name.clone(), lower: name.to_lowercase(), version: version.clone() }
+    }
+
+    fn key(&self) -> Key {
+        (self.name.clone(), self.version.clone())
     }
 }
 
 #[derive(Debug)]
-struct Queue {
-    label: Label,
+pub(super) struct Queue {
+    label: Arc<Label>,
     /// With the place of each among all offers.
-    items: VecDeque<(u64, Waiting)>,
+    items: Chunks<(u64, Waiting)>,
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(super) fn head(&self) -> Option<&Waiting> {
+        self.items.front().map(|(_, waiting)| waiting)
+    }
+
+    /// The oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.items.iter().map(|(_, waiting)| waiting)
+    }
 }
 
 /// Queues above this number go when they are empty: names come from outside.
@@ -73,35 +111,55 @@ impl Queues {
         }
     }
 
-    /// What waits, queue by queue: the oldest first. None of them is empty.
-    pub(super) fn iter(&self) -> impl Iterator<Item = impl ExactSizeIterator<Item = &Waiting> + Clone> {
+    /// What waits, queue by queue. None of them is empty.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Queue> {
         let queues = self.orchestrators.queues.values().chain(self.activities.queues.values());
-        queues.filter(|queue| !queue.items.is_empty()).map(|queue| queue.items.iter().map(|(_, waiting)| waiting))
+        queues.filter(|queue| queue.len() > 0)
     }
 
-    pub(super) fn push(&mut self, waiting: Waiting) {
+    /// An item has been offered.
+    pub(super) fn push(&mut self, (partition, earlier): (PartitionId, bool), offer: Offer, since: Time) {
+        let Offer { item, name, version, after, prefer, bytes, follows: _ } = offer;
+        let large = bytes.is_known().then(|| Box::new(bytes));
+        self.enter(item.kind(), (name, version), |label| Waiting {
+            label,
+            partition,
+            earlier,
+            item,
+            after,
+            prefer,
+            large,
+            since,
+        });
+    }
+
+    /// One that stood aside waits again, behind the others.
+    pub(super) fn push_back(&mut self, waiting: Waiting) {
+        let key = waiting.label.key();
+        self.enter(waiting.item.kind(), key, |label| Waiting { label, ..waiting });
+    }
+
+    fn enter(&mut self, kind: WorkKind, key: Key, waiting: impl FnOnce(Arc<Label>) -> Waiting) {
         let place = self.next;
         self.next += 1;
-        let offer = &waiting.offer;
-        let of_kind = self.of(offer.item.kind());
-        let key = (offer.name.clone(), offer.version.clone());
+        let of_kind = self.of(kind);
         let queue = of_kind
             .queues
             .entry(key.clone())
-            .or_insert_with(|| Queue { label: Label::of(offer), items: VecDeque::new() });
-        if queue.items.is_empty() {
+            .or_insert_with(|| Queue { label: Arc::new(Label::of(&key)), items: Chunks::default() });
+        if queue.len() == 0 {
             of_kind.heads.insert(place, key);
         }
-        queue.items.push_back((place, waiting));
+        queue.items.push_back((place, waiting(queue.label.clone())));
         of_kind.waiting += 1;
     }
 
     /// The oldest head at or after a place.
-    pub(super) fn head_from(&mut self, kind: WorkKind, from: u64) -> Option<(u64, &Label, &Waiting)> {
+    pub(super) fn head_from(&mut self, kind: WorkKind, from: u64) -> Option<(u64, &Waiting)> {
         let of_kind = self.of(kind);
         let (place, key) = of_kind.heads.range(from..).next()?;
         let queue = of_kind.queues.get(key)?;
-        Some((*place, &queue.label, &queue.items.front()?.1))
+        Some((*place, queue.head()?))
     }
 
     /// Takes the head at a place that [`Queues::head_from`] gave.
@@ -118,5 +176,48 @@ impl Queues {
             of_kind.queues.remove(&key);
         }
         waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{InstanceId, Run};
+    use alloc::vec::Vec;
+
+    fn offer(name: Arc<str>, version: Arc<str>, number: u64) -> Offer {
+        let item = Item::Task { id: InstanceId::new("i"), birth: Run(1), number, action: 0 };
+        let bytes = ItemBytes::default();
+        Offer { item, name, version: Some(version), after: 0, prefer: None, follows: false, bytes }
+    }
+
+    /// A million items that wait for a worker are a million of these, and the id of each instance.
+    #[test]
+    fn a_reference_is_small() {
+        if size_of::<usize>() == 8 {
+            assert_eq!(size_of::<(u64, Waiting)>(), 112);
+        }
+    }
+
+    #[test]
+    fn the_items_of_a_queue_share_its_name_and_version() {
+        let mut queues = Queues::default();
+        let mut copies = Vec::new();
+        for number in 0..3 {
+            let (name, version): (Arc<str>, Arc<str>) = ("Charge".into(), "1.0".into());
+            copies.extend([Arc::downgrade(&name), Arc::downgrade(&version)]);
+            queues.push((PartitionId(0), false), offer(name, version, number), Time::EPOCH);
+        }
+        assert_eq!(copies.iter().filter(|copy| copy.strong_count() > 0).count(), 2, "those that came first");
+        let (place, _) = queues.head_from(WorkKind::Activity, 0).expect("three wait");
+        let aside = queues.pop(WorkKind::Activity, place);
+        assert_eq!((&*aside.label.name, aside.label.version.as_deref()), ("Charge", Some("1.0")));
+        queues.push_back(aside);
+        assert_eq!(queues.iter().map(Queue::len).collect::<Vec<_>>(), [3], "it is back in its queue");
+        let numbers = queues.iter().flat_map(Queue::iter).map(|waiting| match waiting.item {
+            Item::Task { number, .. } => number,
+            Item::Episode { .. } => unreachable!("all are tasks"),
+        });
+        assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 0], "behind the others");
     }
 }

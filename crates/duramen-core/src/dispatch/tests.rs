@@ -353,6 +353,16 @@ fn what_began_before_the_hub_waits_before_it_goes_to_a_connection_without_tokens
     let grants = granted_at(&mut dispatcher, at(11));
     assert_eq!(grants.iter().map(|grant| grant.item.instance().as_str()).collect::<Vec<_>>(), ["b"]);
     assert_eq!(granted_at(&mut dispatcher, at(12)).len(), 1);
+    // So does what its instance, or another of its id, has begun since.
+    let mut dispatcher = with_bare(9);
+    dispatcher.opened(PARTITION, Epoch(2), at(10));
+    let item = Item::Episode { id: InstanceId::new("a"), birth: Run(1 << 40 | 5), run: Run(2 << 40 | 9) };
+    dispatcher.offer(PARTITION, Offer { item, ..old.clone() }, at(11));
+    dispatcher.offer(PARTITION, Offer { follows: true, ..run_of("b", 2 << 40 | 7) }, at(11));
+    assert_eq!(granted_at(&mut dispatcher, at(11)).len(), 0);
+    assert_eq!(dispatcher.deadline(), Some(at(12)));
+    assert_eq!(granted_at(&mut dispatcher, at(12)).len(), 2);
+    assert_eq!(dispatcher.deadline(), None);
     // Or at once to one in this process.
     let mut dispatcher = Dispatcher::new();
     dispatcher.join(WorkerId(1), Announcement { in_process: true, ..worker(9, 9) });

@@ -89,7 +89,7 @@ impl Worker {
             WorkKind::Activity => &filters.activities,
         };
         let version = label.version.as_deref().unwrap_or("");
-        let mut named = listed.iter().filter(|(name, _)| *name == label.name).peekable();
+        let mut named = listed.iter().filter(|(name, _)| *name == label.lower).peekable();
         let name = named.peek().is_some();
         (name, named.any(|(_, versions)| versions.is_empty() || versions.iter().any(|listed| listed == version)))
     }

@@ -167,12 +167,12 @@ impl Ledger {
 
 impl Partition {
     /// A held item that the last owner left.
-    pub(super) fn take_up_held(&mut self, item: &Item, name: &str, version: Option<&str>, losses: Losses) {
+    pub(super) fn take_up_held(&mut self, item: &Item, name: Arc<str>, version: Option<Arc<str>>, losses: Losses) {
         self.ledger.held_items.insert(HeldItem {
             instance: item.instance().clone(),
             key: HeldKey::of(item),
-            name: name.into(),
-            version: version.map(Into::into),
+            name,
+            version,
             losses,
         });
     }

@@ -36,6 +36,7 @@ use crate::time::Time;
 use crate::work::{Answer, ItemBytes, WorkItem, WorkKind, WorkerId};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -142,8 +143,8 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Takes up what the partition's last owner left.
-    pub fn open(config: Config, outstanding: Outstanding, now: Time, out: &mut Vec<Effect>) -> Self {
+    /// Takes up what the partition's last owner left. Gives what it wants done first.
+    pub fn open(config: Config, outstanding: Outstanding, now: Time) -> (Self, Vec<Effect>) {
         let mut owned = vec![false; Slot::COUNT];
         config.slots.iter().for_each(|slot| owned[usize::from(slot.0)] = true);
         let numbers = Numbers::new(config.store, config.epoch);
@@ -167,15 +168,17 @@ impl Partition {
             leaving: Leaving::default(),
         };
         partition.take_up(outstanding);
-        out.append(&mut partition.ledger.out);
-        partition
+        // There may be a million offers, and no later turn has as many: their room goes with them.
+        let out = core::mem::take(&mut partition.ledger.out);
+        (partition, out)
     }
 
     fn take_up(&mut self, outstanding: Outstanding) {
         self.take_up_timers();
+        self.ledger.out.reserve_exact(outstanding.tasks.len() + outstanding.ready.len());
         for Queued { key, id, name, runs_as, action, held } in outstanding.tasks {
-            let item = Item::Task { id: InstanceId::new(id), birth: Run(key.birth), number: key.number, action };
-            self.take_up_item(item, &name, runs_as.as_deref(), held);
+            let item = Item::Task { id, birth: Run(key.birth), number: key.number, action };
+            self.take_up_item(item, name, runs_as, held);
         }
         outstanding.ready.into_iter().for_each(|ready| self.take_up_ready(ready));
         self.take_up_outbox();
@@ -184,29 +187,27 @@ impl Partition {
     /// An instance with something in its inbox is not loaded before a worker takes its episode. That one
     /// is due is a hint: it may be suspended, or still to start.
     fn take_up_ready(&mut self, ready: Ready) {
-        let id = InstanceId::new(ready.id);
-        if ready.terminating {
+        let Ready { birth, run, id, name, version, terminating, held } = ready;
+        let item = Item::Episode { id: id.clone(), birth: Run(birth), run: Run(run) };
+        if terminating {
             // Its worker has a while to answer, from now on.
-            if let Some(losses) = ready.held.filter(|losses| is_held(Some(losses))) {
-                let item = Item::Episode { id: id.clone(), birth: Run(ready.birth), run: Run(ready.run) };
-                self.take_up_held(&item, &ready.name, ready.version.as_deref(), losses);
+            if let Some(losses) = held.filter(|losses| is_held(Some(losses))) {
+                self.take_up_held(&item, name, version, *losses);
             }
             return self.defer(id, None);
         }
-        if !is_held(ready.held.as_ref()) {
-            self.leaving.offered.insert(Run(ready.birth));
+        if !is_held(held.as_deref()) {
+            self.leaving.offered.insert(Run(birth));
         }
-        let item = Item::Episode { id, birth: Run(ready.birth), run: Run(ready.run) };
-        self.take_up_item(item, &ready.name, ready.version.as_deref(), ready.held);
+        self.take_up_item(item, name, version, held);
     }
 
-    fn take_up_item(&mut self, item: Item, name: &str, version: Option<&str>, held: Option<Losses>) {
+    fn take_up_item(&mut self, item: Item, name: Arc<str>, version: Option<Arc<str>>, held: Option<Box<Losses>>) {
         if let Some(losses) = held.filter(|losses| is_held(Some(losses))) {
-            return self.take_up_held(&item, name, version, losses);
+            return self.take_up_held(&item, name, version, *losses);
         }
-        let version = version.map(Into::into);
         let bytes = ItemBytes::default();
-        self.ledger.offer(Offer { item, name: name.into(), version, after: 0, prefer: None, bytes, follows: false });
+        self.ledger.offer(Offer { item, name, version, after: 0, prefer: None, bytes, follows: false });
     }
 
     /// Applies one input.

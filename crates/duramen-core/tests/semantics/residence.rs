@@ -204,7 +204,7 @@ fn a_hundred_thousand_ready_instances_are_not_loaded() {
     let ready = |n: u64| Ready {
         birth: n,
         run: n,
-        id: format!("r{n}"),
+        id: format!("r{n}").into(),
         name: "Wait".into(),
         version: None,
         terminating: n.is_multiple_of(10_000),
@@ -218,8 +218,7 @@ fn a_hundred_thousand_ready_instances_are_not_loaded() {
         slots: (0..=255).map(Slot).collect(),
         settings: Settings::default(),
     };
-    let mut out = Vec::new();
-    let partition = Partition::open(config, outstanding, Time::new(1_000, 0), &mut out);
+    let (partition, out) = Partition::open(config, outstanding, Time::new(1_000, 0));
     let offers = out.iter().filter(|effect| matches!(effect, Effect::Offer(offer) if &*offer.name == "Wait")).count();
     let loads = out.iter().filter(|effect| matches!(effect, Effect::Load(_))).count();
     assert_eq!((offers, loads), (99_990, 10), "only who is to be terminated is loaded");

@@ -4,15 +4,16 @@ use super::codec::{self, Chunk, custom_status, due_of, payload_of, stamp, time};
 use super::error::Trouble;
 use bytes::Bytes;
 use duramen_backend::Damage;
-use duramen_backend::rows::{SlotSet, Standing, TIMER_PAGE};
+use duramen_backend::rows::{SharedTexts, SlotSet, Standing, TIMER_PAGE};
 use duramen_core::checkpoint::{
     Arrived, DueTimers, Head, Image, Losses, Outstanding, PairMark, Parent, Part, Place, Queued, Ready, Row, Sent,
     Tail, Task, TaskKey, Timer, TimerKey, TimerPlace, TimerWindow,
 };
-use duramen_core::ids::{Epoch, Position, Slot, StoreId};
+use duramen_core::ids::{Epoch, InstanceId, Position, Slot, StoreId};
 use prost::Message;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::sync::Arc;
 
 type Found<T> = Result<T, Trouble>;
 
@@ -137,8 +138,9 @@ fn resolve(rows: &Connection, task: &mut Task, (run, history): (u64, &[Bytes])) 
 /// Its cost is that of all that is under way.
 pub(super) fn outstanding(rows: &Connection, slots: &[Slot]) -> Found<Outstanding> {
     let mine = SlotSet::new(slots);
-    let mut outstanding =
-        Outstanding { ready: ready(rows, &mine)?, tasks: queued(rows, &mine)?, ..Outstanding::default() };
+    let mut texts = SharedTexts::default();
+    let (ready, tasks) = (ready(rows, &mine, &mut texts)?, queued(rows, &mine, &mut texts)?);
+    let mut outstanding = Outstanding { ready, tasks, ..Outstanding::default() };
     let mut statement = rows.prepare_cached(OUTBOX)?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
@@ -160,7 +162,7 @@ pub(super) fn outstanding(rows: &Connection, slots: &[Slot]) -> Found<Outstandin
     Ok(outstanding)
 }
 
-fn ready(rows: &Connection, mine: &SlotSet) -> Found<Vec<Ready>> {
+fn ready(rows: &Connection, mine: &SlotSet, texts: &mut SharedTexts) -> Found<Vec<Ready>> {
     let mut births = Vec::new();
     let mut statement = rows.prepare_cached(WITH_INBOX)?;
     let mut found = statement.query([])?;
@@ -173,31 +175,42 @@ fn ready(rows: &Connection, mine: &SlotSet) -> Found<Vec<Ready>> {
     for birth in births {
         let mut found = statement.query([birth])?;
         let Some(row) = found.next()? else { continue };
-        let id: String = row.get(1)?;
-        if mine.holds_instance(&id) {
+        let id = row.get_ref(1)?.as_str()?;
+        if mine.holds_instance(id) {
             let (birth, run) = (birth.cast_unsigned(), row.get::<_, i64>(0)?.cast_unsigned());
             let Tail { terminating, losses, .. } = Tail::decode(row.get_ref(4)?.as_blob()?)?;
             let held = Losses::of_held(losses.as_ref());
-            ready.push(Ready { birth, run, id, name: row.get(2)?, version: row.get(3)?, terminating, held });
+            let (name, version) = (texts.share(row.get_ref(2)?.as_str()?), shared(row, 3, texts)?);
+            ready.push(Ready { birth, run, id: InstanceId::new(id), name, version, terminating, held });
         }
     }
     Ok(ready)
 }
 
-fn queued(rows: &Connection, mine: &SlotSet) -> Found<Vec<Queued>> {
-    let mut queued = Vec::new();
+fn queued(rows: &Connection, mine: &SlotSet, texts: &mut SharedTexts) -> Found<Vec<Queued>> {
+    let mut queued: Vec<Queued> = Vec::new();
     let mut statement = rows.prepare_cached(QUEUED)?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
-        if mine.holds_instance(row.get_ref(2)?.as_str()?) {
+        let id = row.get_ref(2)?.as_str()?;
+        if mine.holds_instance(id) {
             let key =
                 TaskKey { birth: row.get::<_, i64>(0)?.cast_unsigned(), number: row.get::<_, i64>(1)?.cast_unsigned() };
-            let (id, name, runs_as, action) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
+            // Those of one instance follow each other.
+            let id = match queued.last() {
+                Some(last) if last.key.birth == key.birth => last.id.clone(),
+                Some(_) | None => InstanceId::new(id),
+            };
+            let (name, runs_as, action) = (texts.share(row.get_ref(3)?.as_str()?), shared(row, 4, texts)?, row.get(5)?);
             let held = Losses::of_held(losses_of(row.get_ref(6)?)?.as_ref());
             queued.push(Queued { key, id, name, runs_as, action, held });
         }
     }
     Ok(queued)
+}
+
+fn shared(row: &rusqlite::Row<'_>, column: usize, texts: &mut SharedTexts) -> Found<Option<Arc<str>>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(|text| texts.share(text)))
 }
 
 pub(super) fn timers(rows: &Connection, slots: &[Slot], window: TimerWindow) -> Found<DueTimers> {

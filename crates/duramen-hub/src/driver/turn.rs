@@ -120,8 +120,7 @@ impl Driver {
                 settings: shared.options.settings.clone(),
             };
             self.dispatcher.opened(id, lease.epoch, self.now);
-            let mut out = Vec::new();
-            let partition = Partition::open(config, *lease.outstanding, self.now, &mut out);
+            let (partition, out) = Partition::open(config, *lease.outstanding, self.now);
             effects.push(out);
             let (unsynced, mail) = (VecDeque::new(), VecDeque::new());
             self.slices.push(Slice { id, epoch: lease.epoch, partition, unsynced, mail });
@@ -129,6 +128,8 @@ impl Driver {
         for (at, out) in effects.into_iter().enumerate() {
             self.route(shared, at, out);
         }
+        // No later turn has as many effects as there may be now: their room is not kept for one.
+        self.spare.effects.clear();
         let _ = opened.send(Ok(()));
     }
 

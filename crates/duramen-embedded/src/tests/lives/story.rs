@@ -297,9 +297,9 @@ impl State {
             }
             expected.tasks.extend(image.tasks.iter().map(|task| Queued {
                 key: task.key.expect("it has one"),
-                id: image.head.id.clone(),
-                name: task.name.clone(),
-                runs_as: task.runs_as.clone(),
+                id: image.head.id.as_str().into(),
+                name: task.name.as_str().into(),
+                runs_as: task.runs_as.as_deref().map(Into::into),
                 action: task.action,
                 held: Losses::of_held(task.losses.as_ref()),
             }));

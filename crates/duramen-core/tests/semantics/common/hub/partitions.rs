@@ -65,8 +65,7 @@ impl Hub {
             let Event::Acquired { partition: id, epoch, store, outstanding } = event else { continue };
             let config = Config { id, epoch, store, slots: slots_of(id), settings: self.settings.clone() };
             self.dispatcher.opened(id, epoch, self.now);
-            let mut out = Vec::new();
-            let partition = Partition::open(config, *outstanding, self.now, &mut out);
+            let (partition, out) = Partition::open(config, *outstanding, self.now);
             self.partitions.insert(id, partition);
             self.route(id, out);
         }
