@@ -156,6 +156,7 @@ impl Instance {
 
     /// What the backend gives once all that was written is settled, but for the events that are not in
     /// memory.
+    #[cfg(any(debug_assertions, feature = "audit"))]
     pub(crate) fn image(&self) -> Image {
         let arrived = |entry: &Entry| crate::checkpoint::Arrived {
             birth: self.head.birth,
