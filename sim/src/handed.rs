@@ -1,4 +1,5 @@
-//! Items on their way to workers: what they show must be durable, and be theirs.
+//! Items on their way to workers: what they show must be durable, unless it is for whoever forgets it with the lease,
+//! and be theirs.
 
 use crate::check::ensure;
 use crate::model::decode;
@@ -7,14 +8,13 @@ use duramen_core::work::{OrchestratorWork, Work, WorkItem, WorkerId};
 use duramen_proto::history_event::EventType;
 
 impl World {
-    /// An item reaches a worker; what it shows must be durable, but for in-process episodes.
+    /// An item reaches a worker.
     pub(crate) fn give_work(&mut self, hub: usize, to: WorkerId, item: WorkItem) {
         let deposed = self.hubs[hub].deposed;
         let epoch = item.token.epoch().0;
-        let in_process = self.in_process.contains(&to.0);
         let key = match &item.work {
             Work::Orchestrator(work) => {
-                self.check_episode(work, epoch, in_process, deposed, hub, to);
+                self.check_episode(work, epoch, deposed, hub, to);
                 Key::Episode { run: work.session.run.0, episode: work.session.episodes }
             }
             Work::Activity(work) => {
@@ -39,7 +39,7 @@ impl World {
             let off = self.written_off.contains(&(epoch, run, episode));
             ensure!(!off, "what was written off is not handed out again", "{}", name(&item));
         }
-        if !in_process && !deposed {
+        if !deposed && !(matches!(key, Key::Episode { .. }) && self.keepers.contains(&to.0)) {
             self.check_losses(instance_of(&item), epoch, &key);
         }
         let again = self.latest.insert((epoch, key.clone()), item.token.0);
@@ -75,15 +75,7 @@ impl World {
         }
     }
 
-    fn check_episode(
-        &mut self,
-        work: &OrchestratorWork,
-        epoch: u32,
-        in_process: bool,
-        deposed: bool,
-        hub: usize,
-        to: WorkerId,
-    ) {
+    fn check_episode(&mut self, work: &OrchestratorWork, epoch: u32, deposed: bool, hub: usize, to: WorkerId) {
         let id = work.instance.as_str();
         ensure!(work.session.epoch.0 == epoch, "a session is of its lease", "{id}: {:?} in {epoch}", work.session);
         let first = work.new.first().map(crate::model::kind);
@@ -112,7 +104,7 @@ impl World {
                 work.session
             );
         }
-        if in_process || deposed {
+        if self.keepers.contains(&to.0) || deposed {
             return;
         }
         let instance = self.durable.instance(id);
@@ -123,7 +115,7 @@ impl World {
         });
         ensure!(
             durable,
-            "an episode leaves the process when its events are durable",
+            "an episode goes to who may remember it when its events are durable",
             "{id}: {:?} with {:?}, and durable is {:?}",
             work.session,
             work.new.iter().map(crate::model::kind).collect::<Vec<_>>(),

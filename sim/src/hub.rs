@@ -12,7 +12,7 @@ use duramen_core::limits::Settings;
 use duramen_core::partition::{Input, Partition};
 use duramen_core::time::Time;
 use duramen_core::work::{Answer, WorkerId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What the backend said to a partition.
 pub(crate) enum Report {
@@ -80,6 +80,11 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
+    /// Those under which its partitions are open.
+    pub(crate) fn leases(&self) -> BTreeSet<Epoch> {
+        self.parts.iter().filter_map(|part| part.core.as_ref()).map(|core| core.epoch()).collect()
+    }
+
     pub(crate) fn new(life: u64, settings: Settings) -> Self {
         Self {
             life,

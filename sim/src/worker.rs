@@ -9,7 +9,10 @@ use crate::post::Post;
 use crate::world::{World, tell};
 use duramen_core::ids::Slot;
 use duramen_core::work::{Announcement, Answer, Filters, Session, Work, WorkItem, WorkerId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// By run: what the next item has to name, and how far the program is.
+pub(crate) type Sessions = BTreeMap<u64, (Session, Machine)>;
 
 pub(crate) struct Worker {
     pub(crate) in_process: bool,
@@ -19,8 +22,7 @@ pub(crate) struct Worker {
     pub(crate) bare: bool,
     pub(crate) room: (usize, usize),
     pub(crate) items: Vec<WorkItem>,
-    /// By run: what the next item has to name, and how far the program is.
-    pub(crate) sessions: std::collections::BTreeMap<u64, (Session, Machine)>,
+    pub(crate) sessions: Sessions,
     /// Does nothing until this step.
     pub(crate) hangs_until: u64,
     /// Whether it has ever forgotten a session by itself.
@@ -52,20 +54,24 @@ impl World {
         let bare = self.is_bare(in_process);
         // Workers elsewhere keep sessions too, if they are of Duramen: those have tokens.
         let sessions = in_process || (!bare && id.is_multiple_of(2));
+        let mut kept = if sessions && !in_process { self.kept.pop().unwrap_or_default() } else { Sessions::default() };
+        // Those of leases that go on would never be ended.
+        let leases = self.hubs[hub].leases();
+        kept.retain(|_, (session, _)| !leases.contains(&session.epoch));
         let worker = Worker {
             in_process,
             keeps: sessions,
             bare,
             room,
             items: Vec::new(),
-            sessions: Default::default(),
+            sessions: kept,
             hangs_until: 0,
             forgetful: false,
             unkept: BTreeSet::new(),
         };
         self.hubs[hub].workers.insert(id, worker);
-        if in_process {
-            self.in_process.insert(id);
+        if sessions {
+            self.keepers.insert(id);
         }
         let announcement = Announcement {
             in_process,
@@ -145,6 +151,9 @@ impl World {
                 Answer::Abandoned(item.token, "late".into())
             };
             self.strays.push(Post { answer, bare, muddled: false, lost });
+        }
+        if let Some(worker) = self.hubs[hub].workers.get_mut(&id) {
+            self.kept.push(std::mem::take(&mut worker.sessions));
         }
         let answers = std::mem::take(&mut self.hubs[hub].answers);
         let (mine, others) = answers.into_iter().partition(|(worker, _)| *worker == id);

@@ -11,6 +11,7 @@ use crate::replies::{Call, Moment};
 use crate::rng::Rng;
 use crate::store::{Submitted, open_store, read_what_is_left};
 use crate::story::{reply_kind, short, verb};
+use crate::worker::Sessions;
 use bytes::Bytes;
 use duramen_backend::disk::{Disk, Fate, Faults};
 use duramen_backend::{Backend as _, Event, Memory};
@@ -94,8 +95,10 @@ pub(crate) struct World {
     pub(crate) lost: BTreeMap<(u32, Key), usize>,
     /// Something waits for another process.
     pub(crate) restart_at_end: bool,
-    /// Workers, past ones too, that live in their hub's process.
-    pub(crate) in_process: BTreeSet<u64>,
+    /// Workers, past ones too, that keep sessions.
+    pub(crate) keepers: BTreeSet<u64>,
+    /// What remote workers keep whose connection is gone: the next that comes may be one of them.
+    pub(crate) kept: Vec<Sessions>,
     pub(crate) next: u64,
     pub(crate) steps: u64,
     pub(crate) quiet: bool,
@@ -153,7 +156,8 @@ impl World {
             tokens: BTreeMap::new(),
             latest: BTreeMap::new(),
             shown: BTreeMap::new(),
-            in_process: BTreeSet::new(),
+            keepers: BTreeSet::new(),
+            kept: Vec::new(),
             next: 0,
             steps: 0,
             quiet: false,

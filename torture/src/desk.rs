@@ -111,7 +111,7 @@ impl Desk {
     }
 
     /// The state of an instance; what it shows is written down.
-    pub(crate) async fn get(&self, id: &str) -> Result<Option<Box<OrchestrationState>>, Refusal> {
+    pub(crate) async fn get(&self, id: &str) -> Result<Option<Arc<OrchestrationState>>, Refusal> {
         match self.hub.request(Request::Get(InstanceId::new(id))).await {
             Reply::State(state) => {
                 if let Some(state) = &state {
@@ -147,7 +147,7 @@ impl Desk {
         id: &str,
         birth: Option<Birth>,
         timeout: Option<Duration>,
-    ) -> Result<Box<OrchestrationState>, Refusal> {
+    ) -> Result<Arc<OrchestrationState>, Refusal> {
         self.wait(id, birth, Until::Completed, timeout).await
     }
 
@@ -157,7 +157,7 @@ impl Desk {
         birth: Option<Birth>,
         until: Until,
         timeout: Option<Duration>,
-    ) -> Result<Box<OrchestrationState>, Refusal> {
+    ) -> Result<Arc<OrchestrationState>, Refusal> {
         let wait = Wait { id: InstanceId::new(id), birth, until, timeout };
         match self.hub.request(Request::Wait(wait)).await {
             Reply::State(Some(state)) => {

@@ -8,6 +8,7 @@ use crate::time::Time;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
@@ -208,7 +209,7 @@ pub enum Reply {
         attached: bool,
     },
     /// The state, or `None` when there is no such instance.
-    State(Option<Box<OrchestrationState>>),
+    State(Option<Arc<OrchestrationState>>),
     /// Accepted.
     Done,
     /// Whether there was an ended instance, which is now gone.

@@ -187,9 +187,9 @@ impl ItemBytes {
 /// What a worker announces when it comes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Announcement {
-    /// Whether it lives and dies with the hub's process (invariant 1).
+    /// Whether it lives and dies with the hub's process.
     pub in_process: bool,
-    /// Whether it keeps sessions: what it has seen of an instance is not shown to it again.
+    /// Whether it keeps sessions: what it has seen of an instance is not shown to it again. It keeps them by lease.
     pub sessions: bool,
     /// How many orchestrator items it takes at a time, or [`Announcement::UNLIMITED`].
     pub orchestrators: usize,
@@ -212,6 +212,12 @@ impl Announcement {
     /// As many as there are. Then only what has not left for the worker's connection is bounded, by
     /// [`crate::limits::SEND_WINDOW`].
     pub const UNLIMITED: usize = usize::MAX;
+
+    /// Whether it may have an episode before what caused it is durable (invariant 1): whatever it remembers of it ends
+    /// with the lease.
+    pub(crate) fn may_be_early(&self) -> bool {
+        self.in_process || self.sessions
+    }
 }
 
 /// Which items a worker takes. Names are compared without case; an empty list of versions means any.

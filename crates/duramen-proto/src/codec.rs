@@ -1,10 +1,13 @@
-//! How a server reads and writes messages: as tonic-prost does, but what cannot be read is the fault of who sent it.
+//! How a server reads and writes messages: as tonic-prost does, but what cannot be read is the fault of who sent it, and
+//! answers of workers are read however deep they are.
 
+use crate::deep;
+use bytes::Buf as _;
 use core::marker::PhantomData;
 use prost::Message;
+use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
-use tonic::{Code, Status};
-use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+use tonic_prost::{ProstCodec, ProstEncoder};
 
 /// The codec of the generated server.
 #[derive(Debug)]
@@ -31,25 +34,25 @@ where
     }
 
     fn decoder(&mut self) -> Strict<U> {
-        Strict(ProstCodec::<T, U>::raw_decoder(BufferSettings::default()))
+        Strict(PhantomData)
     }
 }
 
 /// Refuses as INVALID_ARGUMENT what is no message of this type. tonic says INTERNAL, which SDKs and people take for a
 /// fault of the server, and some repeat.
 #[derive(Debug)]
-pub struct Strict<U>(ProstDecoder<U>);
+pub struct Strict<U>(PhantomData<U>);
 
-impl<U: Message + Default> Decoder for Strict<U> {
+impl<U: Message + Default + 'static> Decoder for Strict<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        self.0.decode(from).map_err(|status| Status::new(Code::InvalidArgument, brief(status.message())))
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        self.0.buffer_settings()
+        let message = from.copy_to_bytes(from.remaining());
+        U::decode(message.clone()).map(Some).or_else(|error| match deep::read(&message) {
+            Some(read) => Ok(Some(read)),
+            None => Err(Status::invalid_argument(brief(&alloc::format!("{error}")))),
+        })
     }
 }
 

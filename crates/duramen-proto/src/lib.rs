@@ -19,6 +19,8 @@ pub mod raw;
 
 #[cfg(feature = "server")]
 pub mod codec;
+#[cfg(feature = "server")]
+mod deep;
 
 mod durabletask {
     pub(crate) mod protos {

@@ -131,7 +131,8 @@ impl TaskHub {
     }
 
     /// Runs the functions of a program, on threads of this process; activities run on the tokio runtime of
-    /// the caller.
+    /// the caller. The hub knows the worker when this returns; a server that is away is waited for, at most half a
+    /// minute, after which the worker goes on trying.
     pub async fn run_worker(&self, app: App) -> Result<RunningWorker, Error> {
         self.run_worker_with(app, WorkerOptions::default()).await
     }
@@ -143,7 +144,7 @@ impl TaskHub {
             #[cfg(feature = "hub")]
             Home::Local { hub, .. } => worker.attach_to(hub),
             #[cfg(feature = "remote")]
-            Home::Remote(remote) => worker.connect_to(remote),
+            Home::Remote(remote) => worker.connect_to(remote).await,
         }
         Ok(RunningWorker { worker, _hub: self.clone() })
     }

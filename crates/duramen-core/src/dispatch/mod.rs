@@ -112,6 +112,8 @@ pub struct Grant {
     pub in_process: bool,
     /// Whether it keeps the session.
     pub sessions: bool,
+    /// Whether it may have an episode before what caused it is durable.
+    pub early: bool,
     /// What the worker calls itself.
     pub name: Arc<str>,
 }
@@ -322,12 +324,12 @@ impl Dispatcher {
             let paused = head.earlier && self.opened.get(&head.partition).is_some_and(Opened::pauses);
             let admits = |worker| self.bookings.admits(worker, &key, paused);
             if let Some(chosen) = self.workers.choose(&wanted, admits) {
-                let Chosen { worker, in_process, sessions, name } = chosen;
+                let Chosen { worker, in_process, sessions, early, name } = chosen;
                 let name = name.clone();
                 let waiting = self.queues.pop(kind, place);
                 self.workers.take(worker, kind);
                 self.bookings.granted(worker, key);
-                out.push((waiting.partition, Grant { item: waiting.item, worker, in_process, sessions, name }));
+                out.push((waiting.partition, Grant { item: waiting.item, worker, in_process, sessions, early, name }));
             } else if let Some((bytes, limit)) = self.workers.too_large(&wanted) {
                 let waiting = self.queues.pop(kind, place);
                 self.found_oversized.push(Oversized {

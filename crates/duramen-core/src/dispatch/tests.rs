@@ -395,6 +395,7 @@ fn who_takes_any_number_gets_as_much_as_its_connection_takes() {
         worker: WorkerId(2),
         in_process: false,
         sessions: false,
+        early: false,
         name: "".into(),
     };
     dispatcher.refused(&grant);

@@ -214,8 +214,8 @@ impl Workers {
     }
 
     /// A worker for the head of a queue: the one that holds the session if it has room, else the
-    /// next in turn. What is not durable goes in-process only, and only if it is an orchestrator's
-    /// (invariant 1).
+    /// next in turn. What is not durable goes only to those who forget it with the lease, and only if it is an
+    /// orchestrator's (invariant 1).
     pub(super) fn choose(&self, wanted: &Wanted<'_>, admits: impl Fn(WorkerId) -> bool) -> Option<Chosen<'_>> {
         let suits = |id: WorkerId, worker: &Worker| has_room(worker, wanted) && worker.fits(wanted.bytes) && admits(id);
         if let Some(id) = wanted.prefer
@@ -273,7 +273,7 @@ impl Workers {
 }
 
 fn has_room(worker: &Worker, wanted: &Wanted<'_>) -> bool {
-    let early = worker.announced.in_process && wanted.kind == WorkKind::Orchestrator;
+    let early = wanted.kind == WorkKind::Orchestrator && worker.announced.may_be_early();
     worker.room(wanted.kind) > 0 && (wanted.durable || early) && worker.takes(wanted.kind, wanted.label)
 }
 
@@ -291,12 +291,13 @@ pub(super) struct Chosen<'a> {
     pub(super) worker: WorkerId,
     pub(super) in_process: bool,
     pub(super) sessions: bool,
+    pub(super) early: bool,
     pub(super) name: &'a Arc<str>,
 }
 
 impl<'a> Chosen<'a> {
     fn new(worker: WorkerId, of: &'a Worker) -> Self {
         let Announcement { in_process, sessions, name, .. } = &of.announced;
-        Self { worker, in_process: *in_process, sessions: *sessions, name }
+        Self { worker, in_process: *in_process, sessions: *sessions, early: of.announced.may_be_early(), name }
     }
 }

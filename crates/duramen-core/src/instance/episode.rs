@@ -27,24 +27,25 @@ use prost::Message as _;
 pub(crate) struct HandOut {
     pub(crate) worker: WorkerId,
     pub(crate) token: Token,
-    pub(crate) in_process: bool,
+    /// Whether it may be before what is in it is durable.
+    pub(crate) early: bool,
     /// The last checkpoint that is durable.
     pub(crate) durable: u64,
 }
 
 impl Instance {
     /// Builds the item for a worker. The caller has seen that one is due. `None` when nothing of it
-    /// may leave the process yet.
+    /// may go there yet.
     pub(crate) fn hand_out(&mut self, to: HandOut, ledger: &Ledger) -> Option<WorkItem> {
         if self.fixed.is_none() {
-            let taken = self.choose((!to.in_process).then_some(to.durable));
+            let taken = self.choose((!to.early).then_some(to.durable));
             if taken.is_empty() {
                 return None;
             }
             self.fixed = Some(self.fix(taken, ledger.now));
         }
         let fixed = self.fixed.as_ref().expect("it was fixed just now");
-        if !to.in_process && self.advanced.max(fixed.number) > to.durable {
+        if !to.early && self.advanced.max(fixed.number) > to.durable {
             return None;
         }
         let mut new = Vec::with_capacity(fixed.taken.len() + 1);
@@ -53,10 +54,7 @@ impl Instance {
             fixed.taken.iter().map(|sequence| self.entry(*sequence)).filter(|entry| entry.kind != Kind::Rewound);
         new.extend(shown.map(|entry| entry.event.clone()));
         let holds_session = self.session == Some(to.worker)
-            || (planted::has(Bug::SessionAfterRecovery)
-                && to.in_process
-                && self.touched == 0
-                && self.tail.episodes > 0);
+            || (planted::has(Bug::SessionAfterRecovery) && to.early && self.touched == 0 && self.tail.episodes > 0);
         self.offered = false;
         self.episode = Some(to.token);
         let work = OrchestratorWork {

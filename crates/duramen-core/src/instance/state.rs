@@ -3,16 +3,16 @@
 use super::Instance;
 use crate::event::{self, Kind};
 use crate::partition::Ledger;
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use duramen_proto::history_event::EventType;
 use duramen_proto::{OrchestrationState, OrchestrationStatus, TaskFailureDetails};
 
 impl Instance {
-    /// The protocol's state, with input, output, custom status and failure.
-    pub(crate) fn state(&self) -> Box<OrchestrationState> {
+    /// The protocol's state, with input, output, custom status and failure. All who wait for it share it.
+    pub(crate) fn state(&self) -> Arc<OrchestrationState> {
         let (output, failure_details) = self.outcome();
-        Box::new(OrchestrationState {
+        Arc::new(OrchestrationState {
             instance_id: self.head.id.clone(),
             name: self.head.name.clone(),
             version: self.head.version.clone(),

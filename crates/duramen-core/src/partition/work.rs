@@ -51,7 +51,7 @@ impl Partition {
             return self.refuse(&grant);
         }
         let token = self.ledger.numbers.token();
-        let to = HandOut { worker: grant.worker, token, in_process: grant.in_process, durable: self.committed };
+        let to = HandOut { worker: grant.worker, token, early: grant.early, durable: self.committed };
         let moved_from = instance.session.filter(|holder| *holder != to.worker);
         let Some(item) = instance.hand_out(to, &self.ledger) else {
             instance.offer_if_due(&mut self.ledger);
@@ -63,13 +63,13 @@ impl Partition {
             instance.session = None;
             self.ledger.out.push(Effect::EndSession(holder, instance.run()));
         }
+        self.ledger.in_process += usize::from(grant.in_process);
         self.put_out(token, grant);
-        self.ledger.in_process += usize::from(to.in_process);
         self.ledger.out.push(Effect::Work(to.worker, item));
     }
 
     fn put_out(&mut self, token: Token, grant: Grant) {
-        let Grant { item, worker, in_process, sessions, name } = grant;
+        let Grant { item, worker, in_process, sessions, early: _, name } = grant;
         let kind = item.kind();
         let in_process = in_process && kind == WorkKind::Orchestrator;
         let out = Out { item, worker, name, in_process, sessions, since: self.ledger.now };

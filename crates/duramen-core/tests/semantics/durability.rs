@@ -229,6 +229,33 @@ fn a_remote_worker_is_not_shown_a_past_that_is_not_durable() {
     assert_eq!(hub.outcome("t"), "COMPLETED x");
 }
 
+/// Whoever forgets it with the lease is shown it at once; what it makes of it leaves when all that is durable.
+#[test]
+fn a_remote_worker_that_keeps_sessions_has_its_episode_while_the_cause_is_written() {
+    let mut hub = Hub::new(Mode::Slow);
+    hub.orchestrator("One", |o| {
+        o.event("go", 0)?;
+        o.call(1, "A", None)
+    });
+    hub.activity("A", |_| Ok("a".into()));
+    hub.leave(WORKER);
+    hub.join(WorkerId(2), remote_with_sessions());
+    hub.start("s", "One", None);
+    let before = hub.episodes.len();
+    let raised = hub.submit(Request::Raise { id: "s".into(), name: "go".into(), input: None });
+    while hub.run_at_hand() {}
+    assert_eq!(hub.episodes.len(), before + 1);
+    assert!(hub.reply(raised).is_none() && hub.ran.borrow().is_empty(), "neither the reply nor the activity");
+
+    // The hub dies before any of it is durable: the client, which has no reply, asks again.
+    hub.crash();
+    hub.join(WorkerId(3), remote_with_sessions());
+    assert_eq!(hub.outcome("s"), "COMPLETED a");
+    let again = hub.episodes[before + 1..].first().expect("it has another episode");
+    assert!(again.past.is_some(), "nothing is left of the session");
+    assert_eq!(*hub.ran.borrow(), ["A"]);
+}
+
 /// And the same for what a worker of this process had before it was durable: when that one is gone, the
 /// item is as it was, and still has to wait, although offers of items before it may be left.
 #[test]

@@ -302,7 +302,7 @@ pub(crate) fn wait(id: &str) -> Request {
 /// The state that a reply holds.
 pub(crate) fn state(reply: Reply) -> OrchestrationState {
     match reply {
-        Reply::State(Some(state)) => *state,
+        Reply::State(Some(state)) => Arc::unwrap_or_clone(state),
         other => panic!("no state but {other:?}"),
     }
 }

@@ -83,7 +83,8 @@ fn on_existing(metadata: &MetadataMap, policy: Option<OrchestrationIdReusePolicy
     }
 }
 
-/// An id that no instance has.
+/// An id that no instance has. It begins with the time, so that the store writes what is made together to places that
+/// are together: ids without order cost an index a page each.
 fn random_id() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
+    uuid::Uuid::now_v7().simple().to_string()
 }

@@ -7,6 +7,7 @@ use duramen_core::extension::BIRTH;
 use duramen_core::ids::{InstanceId, Run};
 use duramen_core::request::{Reply, Request as Ask, Until, Wait};
 use duramen_proto::{GetInstanceRequest, GetInstanceResponse, OrchestrationState};
+use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 impl Service {
@@ -46,11 +47,12 @@ impl Service {
 fn shown(reply: Reply, with_payloads: bool) -> Result<GetInstanceResponse, Status> {
     match reply {
         Reply::State(None) => Ok(GetInstanceResponse { exists: false, orchestration_state: None }),
-        Reply::State(Some(mut state)) => {
+        Reply::State(Some(state)) => {
+            let mut state = Arc::unwrap_or_clone(state);
             if !with_payloads {
                 bare(&mut state);
             }
-            Ok(GetInstanceResponse { exists: true, orchestration_state: Some(*state) })
+            Ok(GetInstanceResponse { exists: true, orchestration_state: Some(state) })
         }
         other => Err(not(other)),
     }

@@ -109,6 +109,47 @@ async fn trap_14_an_answer_in_parts_is_applied_with_its_last() {
     assert_eq!(ids, [0, 1, 2]);
 }
 
+/// A hundred levels are all that decoders read, and nothing that encoders keep to.
+#[tokio::test]
+async fn a_failure_with_very_many_causes_is_cut_and_not_refused() {
+    let deep = |outermost: &str| {
+        let cause = |n: usize| TaskFailureDetails { error_message: format!("cause {n}"), ..Default::default() };
+        let nest = |inner, outer| TaskFailureDetails { inner_failure: Some(Box::new(inner)), ..outer };
+        let chain = (1..150).rev().map(cause).reduce(nest);
+        nest(chain.expect("there are some"), TaskFailureDetails { error_message: outermost.into(), ..cause(0) })
+    };
+    let levels = |failure: &TaskFailureDetails| {
+        std::iter::successors(Some(failure), |failure| failure.inner_failure.as_deref()).count()
+    };
+    let server = Server::start().await;
+    let (mut client, mut worker) = (server.connect().await, server.worker().await);
+    start(&mut client, "i", "O").await;
+    worker.run(vec![task(0, "A")]).await;
+    let (activity, token) = worker.activity().await;
+    let failed =
+        ActivityResponse { failure_details: Some(deep("activity")), ..activity_response(&activity, &token, "") };
+    worker.client.complete_activity_task(ActivityResponse { result: None, ..failed }).await.expect("it is read");
+
+    let (request, token) = worker.episode().await;
+    let Some(history_event::EventType::TaskFailed(failed)) = &request.new_events[1].event_type else {
+        panic!("{request:?}")
+    };
+    let failure = failed.failure_details.as_ref().expect("it says why");
+    assert_eq!((&*failure.error_message, levels(failure)), ("activity", 32));
+
+    let mut last = fail(1, "");
+    let Some(orchestrator_action::OrchestratorActionType::CompleteOrchestration(complete)) =
+        &mut last.orchestrator_action_type
+    else {
+        panic!("{last:?}")
+    };
+    complete.failure_details = Some(deep("orchestrator"));
+    worker.answer("i", &token, vec![last]).await;
+    let state = ended(&mut client, "i").await;
+    let failure = state.failure_details.as_ref().expect("it says why");
+    assert_eq!((&*failure.error_message, levels(failure)), ("orchestrator", 32));
+}
+
 #[tokio::test]
 async fn trap_28_what_is_given_back_comes_again_and_does_not_spin() {
     let server = Server::start().await;

@@ -9,12 +9,13 @@ use serde::Serialize;
 use serde_json::Value;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 
 impl Client {
     /// The state of an instance, or `None` when there is no such instance.
     pub async fn get(&self, id: &str) -> Result<Option<Instance>, ClientError> {
         match self.request(Request::Get(InstanceId::new(id))).await? {
-            Reply::State(state) => Ok(state.map(|state| Instance::new(*state))),
+            Reply::State(state) => Ok(state.map(|state| Instance::new(Arc::unwrap_or_clone(state)))),
             other => out_of_place(&other),
         }
     }

@@ -133,7 +133,8 @@ impl<O: 'static> IntoFuture for StartOrchestration<O> {
     }
 }
 
-/// An id that no instance has.
+/// An id that no instance has. It begins with the time, so that the store writes what is made together to places that
+/// are together: ids without order cost an index a page each.
 pub(super) fn random_id() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
+    uuid::Uuid::now_v7().simple().to_string()
 }

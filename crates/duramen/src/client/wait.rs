@@ -5,6 +5,7 @@ use duramen_core::ids::{Birth, InstanceId};
 use duramen_core::request::{Reply, Request, Until, Wait};
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A wait that has not begun. It goes on with whatever runs under the id; dropping it ends it.
@@ -47,7 +48,7 @@ impl IntoFuture for WaitForInstance {
         Box::pin(async move {
             let id = self.wait.id.clone();
             match self.client.request(Request::Wait(self.wait)).await? {
-                Reply::State(Some(state)) => Ok(Instance::new(*state)),
+                Reply::State(Some(state)) => Ok(Instance::new(Arc::unwrap_or_clone(state))),
                 Reply::State(None) => Err(ClientError::NotFound(id.as_str().to_owned())),
                 other => out_of_place(&other),
             }

@@ -7,6 +7,7 @@ use duramen_core::extension::{ATTACH, ATTACH_ANY, ATTACHED, BIRTH, DELAY, ON_EXI
 use duramen_core::ids::{Birth, InstanceId, Run};
 use duramen_core::request::{Reply, Request, Start, Until, Wait};
 use duramen_proto as proto;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tonic::Response;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
@@ -163,7 +164,7 @@ fn of(what: &str, id: &InstanceId) -> String {
 }
 
 fn state(reply: proto::GetInstanceResponse) -> Reply {
-    Reply::State(reply.orchestration_state.filter(|_| reply.exists).map(Box::new))
+    Reply::State(reply.orchestration_state.filter(|_| reply.exists).map(Arc::new))
 }
 
 /// What the protocol says of an id that exists.

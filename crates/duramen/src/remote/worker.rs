@@ -44,12 +44,14 @@ pub(crate) struct Connected {
 }
 
 impl Worker {
-    /// Takes work from the server from now on.
-    pub(crate) fn connect_to(&self, remote: &Remote) {
-        self.connect_with(remote, Patience::default());
+    /// Takes work from the server from now on: when this is done the server knows the worker, unless it is away or
+    /// does not want it, which is not waited for.
+    pub(crate) async fn connect_to(&self, remote: &Remote) {
+        let line = self.connect_with(remote, Patience::default());
+        let _ = tokio::time::timeout(line.patience.opening, line.opened()).await;
     }
 
-    fn connect_with(&self, remote: &Remote, patience: Patience) {
+    fn connect_with(&self, remote: &Remote, patience: Patience) -> Arc<Line> {
         let line = Arc::new(Line::new(remote.clone(), name(), patience));
         let held = Arc::<Held>::default();
         let (send, given) = mpsc::unbounded_channel();
@@ -62,11 +64,12 @@ impl Worker {
         let answers = Answers { line: Arc::clone(&line), held: Arc::clone(&held), arrivals: self.arrivals() };
         let runtime = remote.runtime();
         let tasks = Tasks([runtime.spawn(stream.run()), runtime.spawn(answers.run(given))]);
-        self.attach_far(Connected { line, held }, move |answers| {
+        self.attach_far(Connected { line: Arc::clone(&line), held }, move |answers| {
             let _both = &tasks;
             // Nobody takes them once the runtime is gone; then the server gives the items to others.
             let _ = send.send(answers);
         });
+        line
     }
 }
 

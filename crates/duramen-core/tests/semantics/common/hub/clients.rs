@@ -113,7 +113,7 @@ impl Hub {
 
     pub fn find(&mut self, id: &str) -> Option<OrchestrationState> {
         match self.ask(Request::Get(id.into())) {
-            Reply::State(state) => state.map(|state| *state),
+            Reply::State(state) => state.map(Arc::unwrap_or_clone),
             other => panic!("{other:?}"),
         }
     }

@@ -456,12 +456,12 @@ impl Hub {
 
     fn hand_over(&mut self, worker: WorkerId, item: WorkItem) {
         let there = self.workers.get(&worker).expect("work goes to workers that are here");
-        let in_process = there.announcement.in_process;
+        let forgets = there.announcement.in_process || there.announcement.sessions;
         if self.audited {
             let image = || durable(&self.backend, &self.events, instance_of(&item));
             match &item.work {
                 Work::Activity(work) => self.audit.activity(work, image()),
-                Work::Orchestrator(work) if !in_process => self.audit.remote_episode(work, image()),
+                Work::Orchestrator(work) if !forgets => self.audit.remote_episode(work, image()),
                 Work::Orchestrator(_) => {}
             }
         }
