@@ -126,6 +126,8 @@ impl Parked {
         .await?;
         let settled = settled::wait(bench.store()).await?;
         eprintln!("settled after {:.1} s", settled.settled_s);
+        // An instance stays in memory for ten seconds, for those who come back to it.
+        tokio::time::sleep(IDLE_AFTER).await;
         let (rss_settled_mb, rss_peak_mb) = (process::rss_mb(), process::peak_rss_mb());
         bench.close().await?;
         Ok(Started {
@@ -185,5 +187,7 @@ impl Parked {
     }
 }
 
+/// How long after the last change everything that is idle has left memory.
+const IDLE_AFTER: Duration = Duration::from_secs(15);
 /// Tells a half where the store is.
 const FOLDER: &str = "DURAMEN_BENCH_STORE";

@@ -33,7 +33,8 @@ pub const FILTER: &str = "duramen-filter";
 /// With a page of a list that does not show all that was on disk: as of when it is, as seconds and nanoseconds with a
 /// dot between them.
 pub const AS_OF: &str = "duramen-as-of";
-/// With GetWorkItems: the worker keeps sessions ([`Session`]), and receives items of any size.
+/// With GetWorkItems: the worker keeps sessions ([`Session`]), each for its lease alone, so that it may get episodes before
+/// what is in them is durable; and it receives items of any size.
 pub const KEEPS_SESSIONS: &str = "duramen-sessions";
 /// A property of an episode: the session that it goes on with, as [`Session::to_text`] has it.
 pub const SESSION: &str = "duramen-session";

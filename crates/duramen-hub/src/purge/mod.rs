@@ -85,8 +85,8 @@ impl fmt::Debug for Purge {
 }
 
 impl Hub {
-    /// Removes instances that have ended, with their histories: in slices, with a rest after each that is as
-    /// long as it took, so that others have at least half of the time. It counts as one open request, whatever its size.
+    /// Removes instances that have ended, with their histories: in slices, with a rest after each that is
+    /// three times as long as it took, so that others have most of the time. It counts as one open request, whatever its size.
     ///
     /// It is not one act: when it fails, is dropped, or the process dies, some have gone and the rest has
     /// not. Asked for again it does the rest; descendants go before what is above them, so that they are

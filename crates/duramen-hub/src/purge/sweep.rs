@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Instances that are put to their partitions at a time; the next ones go once these have answered. Many
-/// enough to share syncs, and few enough that a turn of the loop, which takes thirty times as many requests,
+/// enough to share syncs, and few enough that a turn of the loop, which takes a hundred times as many requests,
 /// and the reads of the store are there for others too.
-const SLICE: usize = 32;
+const SLICE: usize = 8;
 
-/// A slice is followed by a pause as long as it took, but not longer than this: half of the disk's time, and of
-/// what settles it all, is for others.
+/// A slice is followed by a pause of so many times what it took, but not longer than this: three quarters of the disk's
+/// time, and of what settles it all, are for others.
+const REST: u32 = 3;
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// Rows of a page of candidates.
@@ -168,7 +169,7 @@ impl<'a> Sweep<'a> {
                     other => unreachable!("a purge was asked for, and the answer is {other:?}"),
                 }
             }
-            self.rest = begun.elapsed().min(LONGEST_REST);
+            self.rest = (begun.elapsed() * REST).min(LONGEST_REST);
             (self.progress)(self.purged.deleted);
         }
         Ok(())
