@@ -39,7 +39,8 @@ impl World {
             let off = self.written_off.contains(&(epoch, run, episode));
             ensure!(!off, "what was written off is not handed out again", "{}", name(&item));
         }
-        if !deposed && !(matches!(key, Key::Episode { .. }) && self.keepers.contains(&to.0)) {
+        let early = matches!(key, Key::Episode { .. }) && self.keepers.contains(&to.0);
+        if !deposed && !early {
             self.check_losses(instance_of(&item), epoch, &key);
         }
         let again = self.latest.insert((epoch, key.clone()), item.token.0);
