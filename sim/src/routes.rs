@@ -34,6 +34,10 @@ impl World {
                     tell!(self, "partition {part} offers {:?} after {}", offer.item, offer.after);
                     self.hubs[hub].dispatcher.offer(id, offer, self.now);
                 }
+                Effect::Withdrawn(withdrawn) => {
+                    tell!(self, "partition {part} withdraws {:?}", withdrawn.item);
+                    self.hubs[hub].dispatcher.withdraw(&withdrawn);
+                }
                 Effect::Counted(counted) => {
                     tell!(self, "counted against {}: {} {:?}", counted.instance, counted.key, counted.loss);
                     self.cover.count(if counted.held { "model: an item is held" } else { "model: a dispatch counts" });

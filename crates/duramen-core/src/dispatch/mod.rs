@@ -101,6 +101,17 @@ pub struct Offer {
     pub bytes: ItemBytes,
 }
 
+/// An offer that is taken back.
+#[derive(Clone, Debug)]
+pub struct Withdrawn {
+    /// The item.
+    pub item: Item,
+    /// The function that was to run.
+    pub name: Arc<str>,
+    /// As it was offered.
+    pub version: Option<Arc<str>>,
+}
+
 /// An item that goes to a worker.
 #[derive(Clone, Debug)]
 pub struct Grant {
@@ -205,6 +216,14 @@ impl Dispatcher {
         // A worker of the hub before may have what began before this lease, or something of the same name.
         let earlier = self.opened.get(&partition).is_some_and(|of| offer.item.begun_in() < of.epoch || offer.follows);
         self.queues.push((partition, earlier), offer, now);
+    }
+
+    /// An item that was offered is needed no more.
+    pub fn withdraw(&mut self, withdrawn: &Withdrawn) {
+        let Withdrawn { item, name, version } = withdrawn;
+        self.queues.withdraw(item, name, version.as_ref());
+        self.parked.forget(item);
+        self.forget_oversized(item);
     }
 
     /// An item goes to its worker.

@@ -6,7 +6,8 @@ use crate::ids::PartitionId;
 use crate::time::Time;
 use crate::work::{ItemBytes, WorkKind, WorkerId};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 
@@ -59,20 +60,43 @@ pub(super) struct Queue {
     label: Arc<Label>,
     /// With the place of each among all offers.
     items: Chunks<(u64, Waiting)>,
+    /// Those of them that nobody needs any more. They go when they have come to the front, where none of them stays.
+    withdrawn: BTreeSet<Item>,
 }
 
 impl Queue {
+    fn new(label: Label) -> Self {
+        Self { label: Arc::new(label), items: Chunks::default(), withdrawn: BTreeSet::new() }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.items.len()
+        self.items.len() - self.withdrawn.len()
     }
 
     pub(super) fn head(&self) -> Option<&Waiting> {
         self.items.front().map(|(_, waiting)| waiting)
     }
 
+    fn place_of_head(&self) -> Option<u64> {
+        self.items.front().map(|(place, _)| *place)
+    }
+
     /// The oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
-        self.items.iter().map(|(_, waiting)| waiting)
+        let waiting = self.items.iter().map(|(_, waiting)| waiting);
+        waiting.filter(|waiting| self.withdrawn.is_empty() || !self.withdrawn.contains(&waiting.item))
+    }
+
+    fn skim(&mut self) {
+        while let Some((_, head)) = self.items.front()
+            && self.withdrawn.remove(&head.item)
+        {
+            self.items.pop_front();
+        }
+        // One that was withdrawn on its way to a worker was not here.
+        if self.withdrawn.len() > self.items.len() {
+            self.withdrawn.clear();
+        }
     }
 }
 
@@ -87,6 +111,38 @@ struct OfKind {
     /// Queues that hold something, by the place of their head.
     heads: BTreeMap<u64, Key>,
     waiting: usize,
+}
+
+impl OfKind {
+    /// Changes a queue, and with it what is known of all of them.
+    fn change<T>(&mut self, key: Key, by: impl FnOnce(&mut Queue) -> T) -> T {
+        let many = self.queues.len() > EMPTY_QUEUES;
+        let mut entry = match self.queues.entry(key) {
+            Entry::Occupied(entry) => entry,
+            Entry::Vacant(entry) => {
+                let queue = Queue::new(Label::of(entry.key()));
+                entry.insert_entry(queue)
+            }
+        };
+        let queue = entry.get_mut();
+        let (len, head) = (queue.len(), queue.place_of_head());
+        let changed = by(queue);
+        queue.skim();
+        self.waiting = self.waiting - len + queue.len();
+        let new_head = queue.place_of_head();
+        if new_head != head {
+            if let Some(place) = head {
+                self.heads.remove(&place);
+            }
+            if let Some(place) = new_head {
+                self.heads.insert(place, entry.key().clone());
+            }
+        }
+        if new_head.is_none() && many {
+            entry.remove();
+        }
+        changed
+    }
 }
 
 #[derive(Debug, Default)]
@@ -142,16 +198,18 @@ impl Queues {
     fn enter(&mut self, kind: WorkKind, key: Key, waiting: impl FnOnce(Arc<Label>) -> Waiting) {
         let place = self.next;
         self.next += 1;
-        let of_kind = self.of(kind);
-        let queue = of_kind
-            .queues
-            .entry(key.clone())
-            .or_insert_with(|| Queue { label: Arc::new(Label::of(&key)), items: Chunks::default() });
-        if queue.len() == 0 {
-            of_kind.heads.insert(place, key);
-        }
-        queue.items.push_back((place, waiting(queue.label.clone())));
-        of_kind.waiting += 1;
+        self.of(kind).change(key, |queue| {
+            let waiting = waiting(queue.label.clone());
+            // It is needed again.
+            queue.withdrawn.remove(&waiting.item);
+            queue.items.push_back((place, waiting));
+        });
+    }
+
+    /// An item is needed no more.
+    pub(super) fn withdraw(&mut self, item: &Item, name: &Arc<str>, version: Option<&Arc<str>>) {
+        let key = (name.clone(), version.cloned());
+        self.of(item.kind()).change(key, |queue| queue.withdrawn.insert(item.clone()));
     }
 
     /// The oldest head at or after a place.
@@ -165,16 +223,9 @@ impl Queues {
     /// Takes the head at a place that [`Queues::head_from`] gave.
     pub(super) fn pop(&mut self, kind: WorkKind, place: u64) -> Waiting {
         let of_kind = self.of(kind);
-        let key = of_kind.heads.remove(&place).expect("a head stands at its place");
-        let queue = of_kind.queues.get_mut(&key).expect("a head has a queue");
-        let (_, waiting) = queue.items.pop_front().expect("a queue with a head holds something");
-        of_kind.waiting -= 1;
-        let next = queue.items.front().map(|(place, _)| *place);
-        if let Some(next) = next {
-            of_kind.heads.insert(next, key);
-        } else if of_kind.queues.len() > EMPTY_QUEUES {
-            of_kind.queues.remove(&key);
-        }
+        let key = of_kind.heads.get(&place).expect("a head stands at its place").clone();
+        let (_, waiting) =
+            of_kind.change(key, |queue| queue.items.pop_front()).expect("a queue with a head holds something");
         waiting
     }
 }
@@ -183,6 +234,7 @@ impl Queues {
 mod tests {
     use super::*;
     use crate::ids::{InstanceId, Run};
+    use alloc::vec;
     use alloc::vec::Vec;
 
     fn offer(name: Arc<str>, version: Arc<str>, number: u64) -> Offer {
@@ -196,6 +248,53 @@ mod tests {
     fn a_reference_is_small() {
         if size_of::<usize>() == 8 {
             assert_eq!(size_of::<(u64, Waiting)>(), 112);
+        }
+    }
+
+    /// What is shown, and what is given out.
+    #[test]
+    fn what_is_withdrawn_is_counted_and_given_out_no_more() {
+        let (name, version): (Arc<str>, Arc<str>) = ("A".into(), "1".into());
+        let mut queues = Queues::default();
+        let item = |number| offer(name.clone(), version.clone(), number).item;
+        let push = |queues: &mut Queues, number| {
+            queues.push((PartitionId(0), false), offer(name.clone(), version.clone(), number), Time::EPOCH);
+        };
+        let numbers = |queues: &Queues| -> Vec<u64> {
+            let shown: Vec<u64> = queues.iter().flat_map(Queue::iter).map(|waiting| number_of(&waiting.item)).collect();
+            assert_eq!(queues.iter().map(Queue::len).sum::<usize>(), shown.len());
+            assert_eq!(queues.waiting(WorkKind::Activity), shown.len());
+            shown
+        };
+        let head = |queues: &mut Queues| {
+            queues.head_from(WorkKind::Activity, 0).map(|(place, waiting)| (place, number_of(&waiting.item)))
+        };
+        (0..6).for_each(|number| push(&mut queues, number));
+        for (gone, left) in [(2, vec![0, 1, 3, 4, 5]), (0, vec![1, 3, 4, 5]), (1, vec![3, 4, 5]), (4, vec![3, 5])] {
+            queues.withdraw(&item(gone), &name, Some(&version));
+            assert_eq!(numbers(&queues), left);
+        }
+        // One that is offered again is needed again, and may be there twice.
+        push(&mut queues, 4);
+        assert_eq!(numbers(&queues), [3, 4, 5, 4]);
+        queues.withdraw(&item(5), &name, Some(&version));
+        let mut given = Vec::new();
+        while let Some((place, number)) = head(&mut queues) {
+            assert_eq!(number_of(&queues.pop(WorkKind::Activity, place).item), number);
+            given.push(number);
+        }
+        assert_eq!((given, numbers(&queues)), (vec![3, 4, 4], vec![]));
+        // What is not there: it had been given out.
+        queues.withdraw(&item(7), &name, Some(&version));
+        queues.withdraw(&item(7), &"B".into(), None);
+        push(&mut queues, 8);
+        assert_eq!((numbers(&queues), head(&mut queues).map(|(_, number)| number)), (vec![8], Some(8)));
+    }
+
+    fn number_of(item: &Item) -> u64 {
+        match item {
+            Item::Task { number, .. } => *number,
+            Item::Episode { .. } => unreachable!("all are tasks"),
         }
     }
 
@@ -214,10 +313,7 @@ mod tests {
         assert_eq!((&*aside.label.name, aside.label.version.as_deref()), ("Charge", Some("1.0")));
         queues.push_back(aside);
         assert_eq!(queues.iter().map(Queue::len).collect::<Vec<_>>(), [3], "it is back in its queue");
-        let numbers = queues.iter().flat_map(Queue::iter).map(|waiting| match waiting.item {
-            Item::Task { number, .. } => number,
-            Item::Episode { .. } => unreachable!("all are tasks"),
-        });
+        let numbers = queues.iter().flat_map(Queue::iter).map(|waiting| number_of(&waiting.item));
         assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 0], "behind the others");
     }
 }

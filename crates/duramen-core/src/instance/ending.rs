@@ -1,7 +1,8 @@
 //! How an instance ends: by its worker's answer, or by the hub.
 
-use super::{Entry, Instance, task_item};
+use super::{Entry, Instance, is_held, offer_of, task_item};
 use crate::checkpoint::{Change, HistoryParts, Part, Place, Taken, Task, TaskKey, Text, TimerKey};
+use crate::dispatch::{Offer, Withdrawn};
 use crate::event::{self, Kind, Payload};
 use crate::ids::{InstanceId, Run};
 use crate::message::{Body, End, RunResult, Terminate};
@@ -113,6 +114,10 @@ impl Instance {
         }
         self.fixed = None;
         ledger.forget_late(&self.item());
+        if core::mem::take(&mut self.offered) {
+            let (name, version) = (self.name.clone(), self.version.clone());
+            ledger.out.push(Effect::Withdrawn(Withdrawn { item: self.item(), name, version }));
+        }
         self.clear_losses(ledger);
         let time = self.next_episode_time(ledger.now);
         self.tail.episode_time = Some(time.into());
@@ -230,11 +235,16 @@ impl Instance {
         let item = task_item(self.id.clone(), task);
         ledger.forget_late(&item);
         ledger.let_loose(&item);
-        ledger.returns.remove(&key);
+        let pauses = ledger.returns.remove(&key).is_some();
         if let Some(token) = ledger.running.get(&key).copied()
             && let Some(out) = ledger.recall(token)
         {
-            ledger.out.push(Effect::Freed(out.worker, out.item.kind()));
+            return ledger.out.push(Effect::Freed(out.worker, out.item.kind()));
+        }
+        if !pauses && !is_held(task.losses.as_ref()) {
+            let Offer { item, name, version, .. } = offer_of(self.id.clone(), task, 0);
+            // Its offer may wait for a checkpoint itself.
+            ledger.hold(Effect::Withdrawn(Withdrawn { item, name, version }));
         }
     }
 

@@ -18,6 +18,7 @@ impl Instance {
         self.returns = 0;
         self.bytes = ItemBytes::default();
         if self.tail.losses.take().is_some() {
+            self.advanced = ledger.number;
             ledger.let_loose(&self.item());
             ledger.touch(self);
         }
@@ -29,6 +30,7 @@ impl Instance {
         let losses = self.tail.losses.clone().expect("one was just counted");
         let (many, held) = (losses.all.len(), losses.held.is_some());
         planted!(CountNotWritten => return (!held).then_some(many));
+        self.advanced = ledger.number;
         ledger.touch(self);
         ledger.counted(HeldItem {
             instance: self.id.clone(),

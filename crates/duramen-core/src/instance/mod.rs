@@ -76,7 +76,8 @@ pub(crate) struct Instance {
     pub(crate) largest_action: i32,
     /// The last checkpoint that changed it.
     pub(crate) touched: u64,
-    /// The checkpoint of its last answer or rewind: a history that is shown includes it.
+    /// The checkpoint of its last answer or rewind, which a history that is shown includes, or of what last counted
+    /// against its episode, which it is given out with.
     pub(crate) advanced: u64,
     /// The episode that is with a worker.
     pub(crate) episode: Option<Token>,

@@ -26,7 +26,7 @@ pub(crate) use ledger::{Ledger, Out, Wake};
 pub use returns::{Departure, InFlight};
 
 use crate::checkpoint::{DueTimers, Image, Losses, Outstanding, PairMark, Queued, Ready, TimerWindow};
-use crate::dispatch::{Grant, Item, Offer};
+use crate::dispatch::{Grant, Item, Offer, Withdrawn};
 use crate::ids::{Birth, Epoch, InstanceId, Numbers, PartitionId, Position, Run, Slot, StoreId};
 use crate::instance::{Instance, is_held};
 use crate::limits::Settings;
@@ -101,6 +101,8 @@ pub enum Effect {
     Timers(TimerWindow),
     /// Offer an item to the dispatcher.
     Offer(Offer),
+    /// An item that was offered is needed no more. The dispatcher may have given it out meanwhile.
+    Withdrawn(Withdrawn),
     /// Give an item to a worker.
     Work(WorkerId, WorkItem),
     /// A grant is to an item that is no longer open.

@@ -229,6 +229,42 @@ fn a_remote_worker_is_not_shown_a_past_that_is_not_durable() {
     assert_eq!(hub.outcome("t"), "COMPLETED x");
 }
 
+/// And for what counts against an item: the next worker gets it when that is durable, although an offer of an item
+/// before it may be left.
+#[test]
+fn an_item_that_was_lost_goes_to_the_next_remote_worker_when_the_loss_is_durable() {
+    let mut hub = Hub::new(Mode::Plain);
+    hub.orchestrator("Two", |o| {
+        o.event("a", 0)?;
+        o.event("b", 0)
+    });
+    hub.go_remote();
+    hub.start("t", "Two", None);
+    hub.hold("Two");
+    hub.leave(WORKER);
+    let one = || Announcement { orchestrators: 1, ..remote() };
+    hub.raise("t", "a", None);
+    hub.join(WorkerId(2), one());
+    let (worker, first) = hub.take_held();
+    hub.leave(worker);
+    // A late answer leaves an offer of what it has answered.
+    let late = hub.perform(worker, &first);
+    hub.answer(worker, late);
+    hub.raise("t", "b", Some("x"));
+    hub.join(WorkerId(3), one());
+    let (worker, _) = hub.take_held();
+    hub.stalled = true;
+    hub.leave(worker);
+    hub.join(WorkerId(4), one());
+    assert!(hub.held.is_empty(), "{:?}", hub.held);
+    hub.stalled = false;
+    hub.advance_seconds(5);
+    let (worker, second) = hub.take_held();
+    let answer = hub.perform(worker, &second);
+    hub.answer(worker, answer);
+    assert_eq!(hub.outcome("t"), "COMPLETED x");
+}
+
 /// Whoever forgets it with the lease is shown it at once; what it makes of it leaves when all that is durable.
 #[test]
 fn a_remote_worker_that_keeps_sessions_has_its_episode_while_the_cause_is_written() {

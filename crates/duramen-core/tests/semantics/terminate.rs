@@ -1,6 +1,7 @@
 //! Terminating (1.6; trap 24).
 
 use crate::common::*;
+use duramen_core::work::{Announcement, WorkKind};
 
 fn functions(hub: &mut Hub) {
     hub.orchestrator("Wait", |o| o.event("go", 0));
@@ -36,6 +37,33 @@ fn the_worker_ends_it_with_the_given_output() {
         );
         assert_eq!(hub.outcome("w"), "TERMINATED \"why\"");
         assert_eq!(hub.state("w").failure_details, None);
+    });
+}
+
+/// What waits for workers that never come is not left behind for operators to wonder at.
+#[test]
+fn what_was_offered_leaves_the_queues_with_its_instance() {
+    check(|hub| {
+        functions(hub);
+        hub.orchestrator("Busy", |o| {
+            o.act(schedule(1, "Nobody", None));
+            o.act(schedule(2, "Nobody", None));
+            o.event("go", 0)
+        });
+        hub.leave(WORKER);
+        hub.join(WorkerId(2), Announcement { activities: 0, ..in_process() });
+        hub.start("busy", "Busy", None);
+        hub.leave(WorkerId(2));
+        hub.start("new", "Wait", None);
+        let waiting = |hub: &Hub| [WorkKind::Orchestrator, WorkKind::Activity].map(|kind| hub.waiting(kind));
+        assert_eq!(waiting(hub), [1, 2]);
+        for id in ["busy", "new"] {
+            hub.terminate(id, "", false);
+        }
+        hub.advance_seconds(30);
+        assert_eq!(hub.status("busy"), Status::Terminated);
+        assert_eq!(hub.status("new"), Status::Terminated);
+        assert_eq!(waiting(hub), [0, 0]);
     });
 }
 

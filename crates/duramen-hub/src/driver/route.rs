@@ -54,6 +54,7 @@ impl Driver {
                     shared.backend.timers(self.slices[at].id, slots, window);
                 }
                 Effect::Offer(offer) => self.dispatcher.offer(self.slices[at].id, offer, self.now),
+                Effect::Withdrawn(withdrawn) => self.dispatcher.withdraw(&withdrawn),
                 Effect::Refused(grant) => {
                     self.workers.freed(grant.worker);
                     self.dispatcher.refused(&grant);

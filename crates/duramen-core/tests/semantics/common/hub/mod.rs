@@ -415,6 +415,7 @@ impl Hub {
                     self.backend.timers(id, slots, window);
                 }
                 Effect::Offer(offer) => self.dispatcher.offer(id, offer, self.now),
+                Effect::Withdrawn(withdrawn) => self.dispatcher.withdraw(&withdrawn),
                 Effect::Counted(_) => {}
                 Effect::Work(worker, item) => {
                     self.dispatcher.handed(worker, &item);
