@@ -35,14 +35,14 @@ fn a_chain_of_five_is_six_syncs() {
     assert_eq!(median_syncs(&[]), 6);
 }
 
+/// Two a step and two more, and fewer where an episode has been answered before its cause is written: then both go
+/// with one.
 #[test]
-fn a_chain_of_five_through_a_remote_link_is_twelve_syncs() {
-    assert_eq!(median_syncs(&["--remote-link"]), 12);
-}
-
-#[test]
-fn a_chain_of_five_through_a_server_is_twelve_syncs() {
-    assert_eq!(median_syncs(&["--remote"]), 12);
+fn a_chain_of_five_elsewhere_is_twelve_syncs_at_most() {
+    for place in ["--remote-link", "--remote"] {
+        let syncs = median_syncs(&[place]).as_u64();
+        assert!(syncs.is_some_and(|syncs| (6..=12).contains(&syncs)), "{place}: {syncs:?}");
+    }
 }
 
 #[test]

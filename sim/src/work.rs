@@ -132,7 +132,9 @@ impl World {
 
     fn forget_session(&mut self, hub: usize, id: u64, item: &WorkItem) {
         if let (Work::Orchestrator(work), Some(worker)) = (&item.work, self.hubs[hub].workers.get_mut(&id)) {
-            worker.sessions.remove(&work.session.run.0);
+            let gone = worker.sessions.remove(&work.session.run.0);
+            // The item may be an old one that was taken back meanwhile, and the session of the one after it.
+            worker.forgetful |= gone.is_some_and(|(session, _)| session != work.session);
         }
     }
 
