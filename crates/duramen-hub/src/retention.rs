@@ -1,7 +1,7 @@
 //! Purging what ended long ago.
 
 use crate::hub::Shared;
-use crate::purge::{PAGE, Sweep};
+use crate::purge::{PAGE, Pace, Sweep};
 use duramen_backend::{Order, Query};
 use duramen_core::checkpoint::Parent;
 use duramen_core::ids::InstanceId;
@@ -73,7 +73,7 @@ pub(crate) async fn sweep(shared: Arc<Shared>) -> Result<u64, Refusal> {
     let Some(shortest) = retention.shortest() else { return Ok(0) };
     let now = shared.options.clock.now();
     let statuses = retention.ages().map(|(status, _)| status).collect();
-    let mut sweep = Sweep::new(&shared, Time::MAX, Box::new(|_| {}));
+    let mut sweep = Sweep::new(&shared, Pace::STEADY, Time::MAX, Box::new(|_| {}));
     let oldest = Query { statuses, order: Order::Completed, limit: PAGE, bare: true, ..Query::default() };
     let mut more = Some(oldest);
     while let Some(query) = more.take() {

@@ -41,14 +41,17 @@ pub(crate) fn read<U: 'static>(message: &Bytes) -> Option<U> {
 }
 
 fn activity(message: &Bytes) -> Option<ActivityResponse> {
-    let (rest, failure) = split(message, field::FAILURE_OF_ACTIVITY)?;
-    let failure_details = Some(chain(failure.last()?)?);
+    let (rest, failure) = without(message, field::FAILURE_OF_ACTIVITY)?;
+    let failure_details = Some(chain(failure?)?);
     Some(ActivityResponse { failure_details, ..ActivityResponse::decode(&*rest).ok()? })
 }
 
 fn episode(message: &Bytes) -> Option<OrchestratorResponse> {
-    let (rest, actions) = split(message, field::ACTIONS)?;
-    let actions = actions.iter().map(action).collect::<Option<_>>()?;
+    let mut actions = Vec::new();
+    let rest = split(message, field::ACTIONS, |message| {
+        actions.push(action(&message)?);
+        Some(())
+    })?;
     Some(OrchestratorResponse { actions, ..OrchestratorResponse::decode(&*rest).ok()? })
 }
 
@@ -56,9 +59,9 @@ fn action(message: &Bytes) -> Option<OrchestratorAction> {
     if let Ok(action) = OrchestratorAction::decode(message.clone()) {
         return Some(action);
     }
-    let (rest, complete) = split(message, field::COMPLETE)?;
-    let (of_complete, failure) = split(complete.last()?, field::FAILURE_OF_COMPLETE)?;
-    let failure_details = Some(chain(failure.last()?)?);
+    let (rest, complete) = without(message, field::COMPLETE)?;
+    let (of_complete, failure) = without(&complete?, field::FAILURE_OF_COMPLETE)?;
+    let failure_details = Some(chain(failure?)?);
     let complete =
         CompleteOrchestrationAction { failure_details, ..CompleteOrchestrationAction::decode(&*of_complete).ok()? };
     Some(OrchestratorAction {
@@ -68,15 +71,15 @@ fn action(message: &Bytes) -> Option<OrchestratorAction> {
 }
 
 /// The chain of failures that begins with this one.
-fn chain(outermost: &Bytes) -> Option<TaskFailureDetails> {
+fn chain(outermost: Bytes) -> Option<TaskFailureDetails> {
     let mut levels = Vec::new();
-    let mut next = Some(outermost.clone());
+    let mut next = Some(outermost);
     while let Some(message) = next
         && levels.len() < LEVELS
     {
-        let (own, mut inner) = split(&message, field::INNER_FAILURE)?;
+        let (own, inner) = without(&message, field::INNER_FAILURE)?;
         levels.push(level(&own.into())?);
-        next = inner.pop();
+        next = inner;
     }
     let nest = |inner, outer| TaskFailureDetails { inner_failure: Some(Box::new(inner)), ..outer };
     levels.into_iter().rev().reduce(nest)
@@ -87,15 +90,26 @@ fn level(own: &Bytes) -> Option<TaskFailureDetails> {
     if let Ok(failure) = TaskFailureDetails::decode(own.clone()) {
         return Some(failure);
     }
-    let (plain, _) = split(own, field::PROPERTIES)?;
+    let (plain, _) = without(own, field::PROPERTIES)?;
     let mut failure = TaskFailureDetails::decode(&*plain).ok()?;
     failure.error_message.push_str(" (its properties were left out: they are nested too deeply)");
     Some(failure)
 }
 
-/// A message without a field, and what the field holds, as often as it is there. `None` if it is no message.
-fn split(message: &Bytes, number: u32) -> Option<(Vec<u8>, Vec<Bytes>)> {
-    let (mut rest, mut found) = (Vec::new(), Vec::new());
+/// A message without a field, and what the field held last. `None` if it is no message.
+fn without(message: &Bytes, number: u32) -> Option<(Vec<u8>, Option<Bytes>)> {
+    let mut last = None;
+    let rest = split(message, number, |found| {
+        last = Some(found);
+        Some(())
+    })?;
+    Some((rest, last))
+}
+
+/// A message without a field, of which each that is there is told. `None` if it is no message, or one that is told
+/// gives that.
+fn split(message: &Bytes, number: u32, mut tell: impl FnMut(Bytes) -> Option<()>) -> Option<Vec<u8>> {
+    let mut rest = Vec::new();
     let mut left = message.clone();
     while left.has_remaining() {
         let before = left.clone();
@@ -105,13 +119,13 @@ fn split(message: &Bytes, number: u32) -> Option<(Vec<u8>, Vec<Bytes>)> {
             if length > left.remaining() {
                 return None;
             }
-            found.push(left.split_to(length));
+            tell(left.split_to(length))?;
         } else {
             skip_field(wire_type, tag, &mut left, DecodeContext::default()).ok()?;
             rest.extend_from_slice(&before[..before.len() - left.len()]);
         }
     }
-    Some((rest, found))
+    Some(rest)
 }
 
 #[cfg(test)]

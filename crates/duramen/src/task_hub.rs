@@ -131,8 +131,8 @@ impl TaskHub {
     }
 
     /// Runs the functions of a program, on threads of this process; activities run on the tokio runtime of
-    /// the caller. The hub knows the worker when this returns; a server that is away is waited for, at most half a
-    /// minute, after which the worker goes on trying.
+    /// the caller. The hub knows the worker when this returns. Where a server could not be told, the log says why, and the
+    /// worker goes on trying.
     pub async fn run_worker(&self, app: App) -> Result<RunningWorker, Error> {
         self.run_worker_with(app, WorkerOptions::default()).await
     }

@@ -218,11 +218,10 @@ impl Dispatcher {
         self.queues.push((partition, earlier), offer, now);
     }
 
-    /// An item that was offered is needed no more.
+    /// An item is needed no more. One that is parked stays for that moment.
     pub fn withdraw(&mut self, withdrawn: &Withdrawn) {
         let Withdrawn { item, name, version } = withdrawn;
         self.queues.withdraw(item, name, version.as_ref());
-        self.parked.forget(item);
         self.forget_oversized(item);
     }
 

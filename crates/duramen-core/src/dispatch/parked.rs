@@ -1,6 +1,5 @@
 //! Offers that must not stand in the way of those behind them: somebody has room, and may not get them.
 
-use super::Item;
 use super::bookings::Key;
 use super::queues::Waiting;
 use crate::work::WorkKind;
@@ -44,11 +43,6 @@ impl Parked {
     /// The oldest: somebody has room.
     pub(super) fn pop(&mut self, kind: WorkKind) -> Option<Waiting> {
         self.of(kind).pop_front()
-    }
-
-    /// One that is needed no more.
-    pub(super) fn forget(&mut self, item: &Item) {
-        self.of(item.kind()).retain(|waiting| waiting.item != *item);
     }
 
     /// Those of a key that is booked no longer.

@@ -60,7 +60,8 @@ pub(super) struct Queue {
     label: Arc<Label>,
     /// With the place of each among all offers.
     items: Chunks<(u64, Waiting)>,
-    /// Those of them that nobody needs any more. They go when they have come to the front, where none of them stays.
+    /// Items that nobody needs any more. Those that are here go when they have come to the front, where none of them
+    /// stays; others were given out before it was known, and are forgotten when there are more of them than of items.
     withdrawn: BTreeSet<Item>,
 }
 
@@ -69,8 +70,9 @@ impl Queue {
         Self { label: Arc::new(label), items: Chunks::default(), withdrawn: BTreeSet::new() }
     }
 
+    /// How many there are. While some are withdrawn, all have to be looked at.
     pub(super) fn len(&self) -> usize {
-        self.items.len() - self.withdrawn.len()
+        if self.withdrawn.is_empty() { self.items.len() } else { self.iter().count() }
     }
 
     pub(super) fn head(&self) -> Option<&Waiting> {
@@ -93,7 +95,6 @@ impl Queue {
         {
             self.items.pop_front();
         }
-        // One that was withdrawn on its way to a worker was not here.
         if self.withdrawn.len() > self.items.len() {
             self.withdrawn.clear();
         }
@@ -110,11 +111,10 @@ struct OfKind {
     queues: BTreeMap<Key, Queue>,
     /// Queues that hold something, by the place of their head.
     heads: BTreeMap<u64, Key>,
-    waiting: usize,
 }
 
 impl OfKind {
-    /// Changes a queue, and with it what is known of all of them.
+    /// Changes a queue, and with it the heads.
     fn change<T>(&mut self, key: Key, by: impl FnOnce(&mut Queue) -> T) -> T {
         let many = self.queues.len() > EMPTY_QUEUES;
         let mut entry = match self.queues.entry(key) {
@@ -125,10 +125,9 @@ impl OfKind {
             }
         };
         let queue = entry.get_mut();
-        let (len, head) = (queue.len(), queue.place_of_head());
+        let head = queue.place_of_head();
         let changed = by(queue);
         queue.skim();
-        self.waiting = self.waiting - len + queue.len();
         let new_head = queue.place_of_head();
         if new_head != head {
             if let Some(place) = head {
@@ -160,17 +159,19 @@ impl Queues {
         }
     }
 
+    /// How many wait. All queues are looked at.
     pub(super) fn waiting(&self, kind: WorkKind) -> usize {
-        match kind {
-            WorkKind::Orchestrator => self.orchestrators.waiting,
-            WorkKind::Activity => self.activities.waiting,
-        }
+        let of_kind = match kind {
+            WorkKind::Orchestrator => &self.orchestrators,
+            WorkKind::Activity => &self.activities,
+        };
+        of_kind.queues.values().map(Queue::len).sum()
     }
 
     /// What waits, queue by queue. None of them is empty.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Queue> {
         let queues = self.orchestrators.queues.values().chain(self.activities.queues.values());
-        queues.filter(|queue| queue.len() > 0)
+        queues.filter(|queue| queue.head().is_some())
     }
 
     /// An item has been offered.
@@ -284,11 +285,15 @@ mod tests {
             given.push(number);
         }
         assert_eq!((given, numbers(&queues)), (vec![3, 4, 4], vec![]));
-        // What is not there: it had been given out.
+        // What is not there, because it had been given out, takes nothing else along.
         queues.withdraw(&item(7), &name, Some(&version));
         queues.withdraw(&item(7), &"B".into(), None);
         push(&mut queues, 8);
+        queues.withdraw(&item(9), &name, Some(&version));
+        queues.withdraw(&item(10), &name, Some(&version));
         assert_eq!((numbers(&queues), head(&mut queues).map(|(_, number)| number)), (vec![8], Some(8)));
+        push(&mut queues, 10);
+        assert_eq!(numbers(&queues), [8, 10]);
     }
 
     fn number_of(item: &Item) -> u64 {

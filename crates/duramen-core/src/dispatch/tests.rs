@@ -60,19 +60,26 @@ fn never_more_than_a_worker_has_room_for() {
 }
 
 #[test]
-fn what_is_not_durable_goes_to_an_in_process_orchestrator_alone() {
-    let mut dispatcher = Dispatcher::new();
-    dispatcher.join(WorkerId(1), worker(5, 5));
-    dispatcher.join(WorkerId(2), Announcement { in_process: true, ..worker(1, 5) });
-    dispatcher.offer(PARTITION, episode(10, 7, None), Time::EPOCH);
-    dispatcher.offer(PARTITION, episode(11, 7, None), Time::EPOCH);
-    dispatcher.offer(PARTITION, offer("A", None, 12, 7), Time::EPOCH);
-    assert_eq!(granted(&mut dispatcher), [(2, 10)], "the second waits: the worker in the process is full");
-    dispatcher.committed(PARTITION, 6);
-    assert_eq!(granted(&mut dispatcher), []);
-    dispatcher.committed(PARTITION, 7);
-    let now = granted(&mut dispatcher);
-    assert_eq!(now.len(), 2, "{now:?}");
+fn what_is_not_durable_goes_to_who_forgets_it_with_the_lease_if_it_is_an_orchestrators() {
+    let forgets = [
+        Announcement { in_process: true, ..worker(1, 5) },
+        Announcement { sessions: true, ..worker(1, 5) },
+        Announcement { in_process: true, sessions: true, ..worker(1, 5) },
+    ];
+    for announcement in forgets {
+        let mut dispatcher = Dispatcher::new();
+        dispatcher.join(WorkerId(1), worker(5, 5));
+        dispatcher.join(WorkerId(2), announcement);
+        dispatcher.offer(PARTITION, episode(10, 7, None), Time::EPOCH);
+        dispatcher.offer(PARTITION, episode(11, 7, None), Time::EPOCH);
+        dispatcher.offer(PARTITION, offer("A", None, 12, 7), Time::EPOCH);
+        assert_eq!(granted(&mut dispatcher), [(2, 10)], "the second waits: that worker is full");
+        dispatcher.committed(PARTITION, 6);
+        assert_eq!(granted(&mut dispatcher), []);
+        dispatcher.committed(PARTITION, 7);
+        let now = granted(&mut dispatcher);
+        assert_eq!(now.len(), 2, "{now:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How an instance ends: by its worker's answer, or by the hub.
 
-use super::{Entry, Instance, is_held, offer_of, task_item};
+use super::{Entry, Instance, offer_of, task_item};
 use crate::checkpoint::{Change, HistoryParts, Part, Place, Taken, Task, TaskKey, Text, TimerKey};
 use crate::dispatch::{Offer, Withdrawn};
 use crate::event::{self, Kind, Payload};
@@ -235,17 +235,15 @@ impl Instance {
         let item = task_item(self.id.clone(), task);
         ledger.forget_late(&item);
         ledger.let_loose(&item);
-        let pauses = ledger.returns.remove(&key).is_some();
+        ledger.returns.remove(&key);
         if let Some(token) = ledger.running.get(&key).copied()
             && let Some(out) = ledger.recall(token)
         {
             return ledger.out.push(Effect::Freed(out.worker, out.item.kind()));
         }
-        if !pauses && !is_held(task.losses.as_ref()) {
-            let Offer { item, name, version, .. } = offer_of(self.id.clone(), task, 0);
-            // Its offer may wait for a checkpoint itself.
-            ledger.hold(Effect::Withdrawn(Withdrawn { item, name, version }));
-        }
+        let Offer { item, name, version, .. } = offer_of(self.id.clone(), task, 0);
+        // Its offer may wait for a checkpoint itself.
+        ledger.hold(Effect::Withdrawn(Withdrawn { item, name, version }));
     }
 
     /// Forgets all that the partition's indexes have of it, before it is purged.

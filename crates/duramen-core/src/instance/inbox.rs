@@ -51,7 +51,7 @@ impl Instance {
 
     /// The sequences that the next episode takes, in the order in which the worker gets them:
     /// ExecutionStarted, then suspends and resumes, then the rest as it came. While the instance is
-    /// suspended only suspend, resume and terminate are given out. What leaves the process holds
+    /// suspended only suspend, resume and terminate are given out. What may not be early holds
     /// nothing of a checkpoint after `durable` (invariant 1); it may then be that there is nothing
     /// to take yet.
     pub(super) fn choose(&self, durable: Option<u64>) -> Vec<u64> {

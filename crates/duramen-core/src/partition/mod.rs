@@ -101,7 +101,8 @@ pub enum Effect {
     Timers(TimerWindow),
     /// Offer an item to the dispatcher.
     Offer(Offer),
-    /// An item that was offered is needed no more. The dispatcher may have given it out meanwhile.
+    /// An item is needed no more, wherever it is: it was offered, is to be offered again, or has been given out
+    /// meanwhile.
     Withdrawn(Withdrawn),
     /// Give an item to a worker.
     Work(WorkerId, WorkItem),

@@ -54,6 +54,13 @@ fn what_was_offered_leaves_the_queues_with_its_instance() {
         hub.join(WorkerId(2), Announcement { activities: 0, ..in_process() });
         hub.start("busy", "Busy", None);
         hub.leave(WorkerId(2));
+        // One of them was with a worker that has gone.
+        hub.hold("Nobody");
+        hub.join(WorkerId(3), Announcement { orchestrators: 0, activities: 1, ..in_process() });
+        assert_eq!(hub.held.len(), 1);
+        hub.leave(WorkerId(3));
+        hub.held.clear();
+        hub.advance_seconds(5);
         hub.start("new", "Wait", None);
         let waiting = |hub: &Hub| [WorkKind::Orchestrator, WorkKind::Activity].map(|kind| hub.waiting(kind));
         assert_eq!(waiting(hub), [1, 2]);

@@ -5,7 +5,7 @@
 
 mod sweep;
 
-pub(crate) use sweep::{PAGE, Sweep};
+pub(crate) use sweep::{PAGE, Pace, Sweep};
 
 use crate::hub::Hub;
 use duramen_backend::{Order, Query};
@@ -85,8 +85,8 @@ impl fmt::Debug for Purge {
 }
 
 impl Hub {
-    /// Removes instances that have ended, with their histories: in slices, with a rest after each that is
-    /// three times as long as it took, so that others have most of the time. It counts as one open request, whatever its size.
+    /// Removes instances that have ended, with their histories: in slices, with a rest after each, so that
+    /// others have most of the time. It counts as one open request, whatever its size.
     ///
     /// It is not one act: when it fails, is dropped, or the process dies, some have gone and the rest has
     /// not. Asked for again it does the rest; descendants go before what is above them, so that they are
@@ -100,7 +100,7 @@ impl Hub {
             Which::Ids(ids) => Level::of_ids(ids),
             Which::Matching(query) => Level::of_query(*query),
         };
-        let mut sweep = Sweep::new(shared, until, progress);
+        let mut sweep = Sweep::new(shared, Pace::GENTLE, until, progress);
         sweep.walk(first, recursive).await?;
         sweep.finish().await
     }

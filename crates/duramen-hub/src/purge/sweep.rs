@@ -13,14 +13,25 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Instances that are put to their partitions at a time; the next ones go once these have answered. Many
-/// enough to share syncs, and few enough that a turn of the loop, which takes a hundred times as many requests,
-/// and the reads of the store are there for others too.
-const SLICE: usize = 8;
+/// How much a sweep takes of the time of all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Instances that are put to their partitions at a time; the next ones go once these have answered. Many enough to
+    /// share syncs, and few enough that a turn of the loop, which takes many times as many requests, and the reads of
+    /// the store are there for others too.
+    slice: usize,
+    /// A slice is followed by a pause of so many times what it took, but not longer than [`LONGEST_REST`]: that much of
+    /// the disk's time, and of what settles it all, is for others.
+    rest: u32,
+}
 
-/// A slice is followed by a pause of so many times what it took, but not longer than this: three quarters of the disk's
-/// time, and of what settles it all, are for others.
-const REST: u32 = 3;
+impl Pace {
+    /// Of what somebody asked for who can wait: those who work beside it are to notice little.
+    pub(crate) const GENTLE: Self = Self { slice: 8, rest: 3 };
+    /// Of what has to keep up with what ends meanwhile.
+    pub(crate) const STEADY: Self = Self { slice: 32, rest: 1 };
+}
+
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// Rows of a page of candidates.
@@ -29,6 +40,7 @@ pub(crate) const PAGE: usize = 512;
 /// Instances on the way out.
 pub(crate) struct Sweep<'a> {
     shared: &'a Arc<Shared>,
+    pace: Pace,
     until: Time,
     progress: Box<dyn FnMut(u64) + Send>,
     purged: Purged,
@@ -75,9 +87,19 @@ fn is_on_the_way(levels: &[Level], id: &InstanceId) -> bool {
 }
 
 impl<'a> Sweep<'a> {
-    pub(crate) fn new(shared: &'a Arc<Shared>, until: Time, progress: Box<dyn FnMut(u64) + Send>) -> Self {
+    pub(crate) fn new(shared: &'a Arc<Shared>, pace: Pace, until: Time, progress: Box<dyn FnMut(u64) + Send>) -> Self {
         let purged = Purged { deleted: 0, complete: true };
-        Self { shared, until, progress, purged, ready: Vec::new(), begun: false, rest: Duration::ZERO, has_read: false }
+        Self {
+            shared,
+            pace,
+            until,
+            progress,
+            purged,
+            ready: Vec::new(),
+            begun: false,
+            rest: Duration::ZERO,
+            has_read: false,
+        }
     }
 
     /// Goes through a level, and with `recursive` through what is below it.
@@ -137,7 +159,7 @@ impl<'a> Sweep<'a> {
             return Ok(false);
         }
         self.ready[depth].push(one);
-        if self.ready[depth].len() >= SLICE {
+        if self.ready[depth].len() >= self.pace.slice {
             self.send(depth).await?;
         }
         Ok(true)
@@ -169,7 +191,7 @@ impl<'a> Sweep<'a> {
                     other => unreachable!("a purge was asked for, and the answer is {other:?}"),
                 }
             }
-            self.rest = (begun.elapsed() * REST).min(LONGEST_REST);
+            self.rest = (begun.elapsed() * self.pace.rest).min(LONGEST_REST);
             (self.progress)(self.purged.deleted);
         }
         Ok(())

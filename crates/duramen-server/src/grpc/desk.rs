@@ -76,10 +76,19 @@ impl Desk {
         }
     }
 
-    /// The past events of an item that is out.
-    pub(super) fn past(&self, instance: &str, execution: Option<&str>) -> Option<Vec<Bytes>> {
+    /// The past events of an item that is out: best of one that these workers have, and of the newest. An item that
+    /// was taken back from its worker is out until that one has answered, and its past is shorter.
+    pub(super) fn past(&self, instance: &str, execution: Option<&str>, to: &[WorkerId]) -> Option<Vec<Bytes>> {
         let out = self.out();
-        let past = out.pasts.values().find(|past| past.is_of(instance, execution))?;
+        let is_theirs = |token: &Token| match out.items.get(token).map(|item| &item.holder) {
+            Some(Holder::Stream(stream)) => stream.worker().is_some_and(|worker| to.contains(&worker)),
+            Some(Holder::Gone) | None => false,
+        };
+        let pasts = out.pasts.iter().filter(|(_, past)| past.is_of(instance, execution));
+        let pasts = pasts.map(|(token, past)| (is_theirs(token), *token, past));
+        let (_, _, past) = pasts
+            .filter(|(theirs, _, past)| *theirs || !past.early)
+            .max_by_key(|(theirs, token, _)| (*theirs, *token))?;
         Some(past.events.clone())
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Past {
     pub(super) instance: String,
     pub(super) execution: String,
     pub(super) events: Vec<Bytes>,
+    /// It may hold what is not durable: only the worker that has the item may see it (invariant 1).
+    pub(super) early: bool,
 }
 
 impl Past {
@@ -43,7 +45,8 @@ impl Service {
         let execution = execution_id.filter(|id| !id.is_empty());
         let _read = self.limits().read().await;
         let events = if for_work_item_processing {
-            desk.past(&instance_id, execution.as_deref()).ok_or_else(|| {
+            let workers = connection.workers(&desk);
+            desk.past(&instance_id, execution.as_deref(), &workers).ok_or_else(|| {
                 let text = "no work item of it is with a worker that streams histories";
                 Status::not_found(format!("no history of instance {instance_id:?} to process: {text}"))
             })?

@@ -197,7 +197,7 @@ impl Items {
         if let (Some(events), Some(WorkRequest::OrchestratorRequest(request))) = (parcel.past, &parcel.message.request)
         {
             let execution = request.execution_id.clone().unwrap_or_default();
-            self.desk.keep_past(token, Past { instance, execution, events });
+            self.desk.keep_past(token, Past { instance, execution, events, early: self.stream.can.sessions });
         }
         Some(parcel.message)
     }

@@ -189,6 +189,38 @@ async fn trap_06_what_is_too_large_for_one_message_goes_to_a_worker_that_streams
     refused(client.stream_instance_history(ask).await, tonic::Code::NotFound, "no work item");
 }
 
+/// A worker that keeps sessions may have an item before what is in it is on disk: nobody else is shown it (invariant 1).
+#[tokio::test]
+async fn the_past_of_an_early_item_is_for_its_worker_alone() {
+    let server = Server::start().await;
+    let (mut client, mut worker) = (server.connect().await, server.worker().await);
+    start(&mut client, "i", "O").await;
+    worker.run((0..3).map(|id| task_with(id, "A", "x".repeat(1 << 20))).collect()).await;
+    let (activity, token) = worker.activity().await;
+    worker.result(&activity, &token, "1").await;
+    drop(worker);
+    let mut request = tonic::Request::new(GetWorkItemsRequest {
+        capabilities: vec![WorkerCapability::HistoryStreaming.into()],
+        ..Default::default()
+    });
+    request.metadata_mut().insert(extension::KEEPS_SESSIONS, "1".parse().unwrap());
+    let mut worker = Worker::join(server.connect().await, request).await;
+    let (request, _) = worker.episode().await;
+    assert!(request.requires_history_streaming, "{request:?}");
+    let ask = StreamInstanceHistoryRequest {
+        instance_id: "i".into(),
+        execution_id: request.execution_id.clone(),
+        for_work_item_processing: true,
+    };
+    refused(client.stream_instance_history(ask.clone()).await, tonic::Code::NotFound, "no work item");
+    let mut chunks = worker.client.stream_instance_history(ask).await.unwrap().into_inner();
+    let mut events = 0;
+    while let Some(chunk) = chunks.message().await.unwrap() {
+        events += chunk.events.len();
+    }
+    assert_eq!(events, 5);
+}
+
 #[tokio::test]
 async fn trap_08_a_silent_stream_is_pinged() {
     let grpc = GrpcOptions { ping_every: Duration::from_millis(50), ..GrpcOptions::default() };

@@ -44,11 +44,10 @@ pub(crate) struct Connected {
 }
 
 impl Worker {
-    /// Takes work from the server from now on: when this is done the server knows the worker, unless it is away or
-    /// does not want it, which is not waited for.
+    /// Takes work from the server from now on: when this is done the server knows the worker, or the first try to tell
+    /// it has failed. There will be others.
     pub(crate) async fn connect_to(&self, remote: &Remote) {
-        let line = self.connect_with(remote, Patience::default());
-        let _ = tokio::time::timeout(line.patience.opening, line.opened()).await;
+        self.connect_with(remote, Patience::default()).tried().await;
     }
 
     fn connect_with(&self, remote: &Remote, patience: Patience) -> Arc<Line> {

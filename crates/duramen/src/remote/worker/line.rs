@@ -35,12 +35,13 @@ pub(super) struct Line {
     pub(super) patience: Patience,
     calls: Mutex<Calls>,
     open: watch::Sender<bool>,
+    tried: watch::Sender<bool>,
 }
 
 impl Line {
     pub(super) fn new(remote: Remote, name: String, patience: Patience) -> Self {
         let calls = Mutex::new(remote.worker_calls(&name));
-        Self { remote, name, patience, calls, open: watch::Sender::new(false) }
+        Self { remote, name, patience, calls, open: watch::Sender::new(false), tried: watch::Sender::new(false) }
     }
 
     pub(super) fn calls(&self) -> Calls {
@@ -60,17 +61,27 @@ impl Line {
         Backoff::between(self.patience.pauses.0, self.patience.pauses.1)
     }
 
-    /// Says whether work comes.
+    /// Says whether work comes, after a try to have it come.
     pub(super) fn set_open(&self, open: bool) {
         self.open.send_replace(open);
+        self.tried.send_replace(true);
     }
 
     /// Waits until work comes: then the server is there.
     pub(super) async fn opened(&self) {
-        if *self.open.borrow() {
-            return;
-        }
+        is(&self.open).await;
+    }
+
+    /// Waits until the first try has ended.
+    pub(super) async fn tried(&self) {
+        is(&self.tried).await;
+    }
+}
+
+/// Waits until it is true.
+async fn is(sender: &watch::Sender<bool>) {
+    if !*sender.borrow() {
         // It cannot fail: the sender is here.
-        let _ = self.open.subscribe().wait_for(|open| *open).await;
+        let _ = sender.subscribe().wait_for(|value| *value).await;
     }
 }

@@ -54,7 +54,10 @@ impl Stream {
                     backoff = self.line.backoff();
                     end
                 }
-                Err(reason) => End::NotOpened(reason),
+                Err(reason) => {
+                    self.line.set_open(false);
+                    End::NotOpened(reason)
+                }
             };
             let server = self.line.address();
             let pause = match &end {
