@@ -242,20 +242,13 @@ fn an_item_that_was_lost_goes_to_the_next_remote_worker_when_the_loss_is_durable
     hub.start("t", "Two", None);
     hub.hold("Two");
     hub.leave(WORKER);
-    let one = || Announcement { orchestrators: 1, ..remote() };
-    hub.raise("t", "a", None);
-    hub.join(WorkerId(2), one());
-    let (worker, first) = hub.take_held();
-    hub.leave(worker);
-    // A late answer leaves an offer of what it has answered.
-    let late = hub.perform(worker, &first);
-    hub.answer(worker, late);
+    answer_late(&mut hub, WorkerId(2), "a");
     hub.raise("t", "b", Some("x"));
-    hub.join(WorkerId(3), one());
+    hub.join(WorkerId(3), one(remote()));
     let (worker, _) = hub.take_held();
     hub.stalled = true;
     hub.leave(worker);
-    hub.join(WorkerId(4), one());
+    hub.join(WorkerId(4), one(remote()));
     assert!(hub.held.is_empty(), "{:?}", hub.held);
     hub.stalled = false;
     hub.advance_seconds(5);
@@ -292,6 +285,20 @@ fn a_remote_worker_that_keeps_sessions_has_its_episode_while_the_cause_is_writte
     assert_eq!(*hub.ran.borrow(), ["A"]);
 }
 
+fn one(announcement: Announcement) -> Announcement {
+    Announcement { orchestrators: 1, ..announcement }
+}
+
+/// Has instance t get an event, and a worker answer when it has gone: that leaves an offer of what it has answered.
+fn answer_late(hub: &mut Hub, worker: WorkerId, event: &str) {
+    hub.raise("t", event, None);
+    hub.join(worker, one(remote()));
+    let (worker, item) = hub.take_held();
+    hub.leave(worker);
+    let late = hub.perform(worker, &item);
+    hub.answer(worker, late);
+}
+
 /// And the same for what a worker of this process had before it was durable: when that one is gone, the
 /// item is as it was, and still has to wait, although offers of items before it may be left.
 #[test]
@@ -306,15 +313,8 @@ fn an_item_of_a_worker_in_this_process_leaves_it_when_its_events_are_durable() {
     hub.start("t", "Three", None);
     hub.hold("Three");
     hub.leave(WORKER);
-    let one = |announcement: Announcement| Announcement { orchestrators: 1, ..announcement };
-    // Each late answer leaves an offer of what it has answered.
     for (n, event) in [(2, "a"), (3, "b")] {
-        hub.raise("t", event, None);
-        hub.join(WorkerId(n), one(remote()));
-        let (worker, item) = hub.take_held();
-        hub.leave(worker);
-        let late = hub.perform(worker, &item);
-        hub.answer(worker, late);
+        answer_late(&mut hub, WorkerId(n), event);
     }
     hub.stalled = true;
     hub.submit(Request::Raise { id: "t".into(), name: "c".into(), input: Some("x".into()) });
