@@ -63,7 +63,7 @@ async fn chains_of_a_rust_worker_come_out_right_while_the_server_is_killed() {
         server.ended();
         server = serve(folder.path(), port);
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Each still has a chain under way, which comes to its end over the last server.
     stop.store(true, Ordering::Relaxed);
     for client in clients {
         let done = tokio::time::timeout(Duration::from_secs(60), client).await.expect("they end");
